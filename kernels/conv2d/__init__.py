@@ -1,0 +1,1 @@
+"""Two-dimensional convolution (cross-correlation) and its two gradients, in several algorithms."""

@@ -1,0 +1,1 @@
+"""Dropout with a counter-based random stream: one key, one mask, on every backend."""

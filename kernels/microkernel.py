@@ -1,0 +1,282 @@
+"""The inner product that every matrix product and convolution spends its time in, as vector code.
+
+    c[i, j] (+)= sum over o < outer and k < inner of
+        a[row[i] + o a_outer + k a_step] b[o inner + k, j]
+
+for ROWS rows i and up to PANEL = 3 LANES columns j. A CPU multiplies and adds one vector per cycle
+and unit, but can load only about two: so the tile of c stays in registers for the whole sum (8 x 3
+vectors of the 32 an AVX-512 CPU has), and each step loads three vectors of b, broadcasts eight
+numbers of a, and does twenty-four multiply-adds with them (Goto and van de Geijn 2008, "Anatomy of
+high-performance matrix multiplication").
+
+Numba does not keep a two-dimensional tile in registers, whatever the loop looks like. So this file
+writes LLVM's intermediate code itself: Numba's @intrinsic lets a function emit it, and LLVM turns
+vectors of any length into the instructions of the CPU it finds.
+
+b is a packed panel: `vectors` LANES numbers wide, without gaps, so that the loads are consecutive.
+a needs no packing: a row may start anywhere (`row` holds ROWS positions), which makes the shifted
+rows of an image a matrix without copying them. Two loops, `outer` and `inner`, walk an image
+whose lines are longer than what is to be summed. Positions count elements, not bytes.
+
+Nothing here knows where c ends. Callers round up: panels are padded, c is a scratch tile, and rows
+beyond the last repeat it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+VECTORS = 3  # vectors in a full panel
+
+
+def _host() -> tuple[int, int]:
+    """(bytes in a vector, rows in a tile) that fill this CPU's vector registers."""
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64, 8  # 32 registers: 8 x 3 sums, 3 of b, 1 of a
+    if features.get("avx2") and features.get("fma"):
+        return 32, 4  # 16 registers: 4 x 3 sums, 3 of b, 1 of a
+    if llvm.get_default_triple().startswith(("aarch64", "arm64")):
+        return 16, 8  # NEON has 32 registers
+    return 16, 4  # SSE2 has 16
+
+
+BYTES, ROWS = _host()
+
+
+def lanes(dtype: np.dtype) -> int:
+    """Numbers in one vector: 16 float32 or 8 float64 with AVX-512."""
+    return BYTES // dtype.itemsize
+
+
+_INT = ir.IntType(64)
+
+
+def _constant(value: int) -> ir.Constant:
+    return ir.Constant(_INT, value)
+
+
+class _Vectors:
+    """Loads and stores vectors of one number type at positions (in elements) of an array."""
+
+    def __init__(self, module: ir.Module, number: types.Float) -> None:
+        self.number = {32: ir.FloatType(), 64: ir.DoubleType()}[number.bitwidth]
+        self.name = f"f{number.bitwidth}"
+        self.align = number.bitwidth // 8  # only that of a number: tiles start anywhere
+        self.lanes = BYTES // self.align
+        self.type = ir.VectorType(self.number, self.lanes)
+        # llvm.fmuladd is one instruction where the CPU has it, and two where it has not.
+        # (llvm.fma would then call a library function for every number.)
+        name = f"llvm.fmuladd.v{self.lanes}{self.name}"
+        signature = ir.FunctionType(self.type, [self.type] * 3)
+        self.multiply_add = module.globals.get(name) or ir.Function(module, signature, name)
+
+    def at(self, b: ir.IRBuilder, base: ir.Value, position: ir.Value, kind: ir.Type) -> ir.Value:
+        return b.bitcast(b.gep(base, [position]), kind.as_pointer())
+
+    def load(self, b: ir.IRBuilder, base: ir.Value, position: ir.Value) -> ir.Value:
+        value = b.load(self.at(b, base, position, self.type))
+        value.align = self.align
+        return value
+
+    def store(self, b: ir.IRBuilder, value: ir.Value, base: ir.Value, position: ir.Value) -> None:
+        b.store(value, self.at(b, base, position, self.type)).align = self.align
+
+    def broadcast(self, b: ir.IRBuilder, base: ir.Value, position: ir.Value) -> ir.Value:
+        number = b.load(b.gep(base, [position]))
+        nothing = ir.Constant(self.type, ir.Undefined)
+        one = b.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return b.shuffle_vector(one, nothing, everywhere)
+
+
+class _Loop:
+    """`while index < count`, with values carried from round to round (phi nodes)."""
+
+    def __init__(self, function: ir.Function, b: ir.IRBuilder, count: ir.Value, carried: list):
+        self.body = function.append_basic_block("body")
+        self.count = count
+        before = b.block
+        b.branch(self.body)
+        b.position_at_end(self.body)
+        self.index = b.phi(_INT)
+        self.index.add_incoming(_constant(0), before)
+        self.carried = []
+        for value in carried:
+            phi = b.phi(value.type)
+            phi.add_incoming(value, before)
+            self.carried.append(phi)
+
+    def close(self, function: ir.Function, b: ir.IRBuilder, carried: list) -> None:
+        following = b.add(self.index, _constant(1))
+        self.index.add_incoming(following, b.block)
+        for phi, value in zip(self.carried, carried, strict=True):
+            phi.add_incoming(value, b.block)
+        after = function.append_basic_block("after")
+        b.cbranch(b.icmp_signed("<", following, self.count), self.body, after)
+        b.position_at_end(after)
+
+
+def _tile_function(module: ir.Module, number: types.Float, vectors: int) -> ir.Function:
+    """void tile(a, row, a_outer, a_step, b, c, c_row, outer, inner, accumulate)."""
+    v = _Vectors(module, number)
+    name = f"tinynet_tile_{v.name}_{ROWS}x{vectors}"
+    if name in module.globals:
+        return module.globals[name]
+    pointer = v.number.as_pointer()
+    arguments = [pointer, _INT.as_pointer(), _INT, _INT, pointer, pointer] + [_INT] * 4
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")  # inlined, LLVM would mix it with its caller and spill
+    a, row, a_outer, a_step, b_panel, c, c_row, outer, inner, accumulate = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    width = vectors * v.lanes
+    rows = [builder.load(builder.gep(row, [_constant(i)])) for i in range(ROWS)]
+    places = [
+        builder.add(builder.mul(c_row, _constant(i)), _constant(j * v.lanes))
+        for i in range(ROWS)
+        for j in range(vectors)
+    ]
+
+    # The sums start at c, or at 0 if c holds nothing yet.
+    entry = builder.block
+    resume = function.append_basic_block("resume")
+    start = function.append_basic_block("start")
+    builder.cbranch(builder.icmp_signed("!=", accumulate, _constant(0)), resume, start)
+    builder.position_at_end(resume)
+    before = [v.load(builder, c, place) for place in places]
+    builder.branch(start)
+    builder.position_at_end(start)
+    sums: list[Any] = []
+    for value in before:
+        phi = builder.phi(v.type)
+        phi.add_incoming(ir.Constant(v.type, [0.0] * v.lanes), entry)
+        phi.add_incoming(value, resume)
+        sums.append(phi)
+
+    over = _Loop(function, builder, outer, [*sums, b_panel])
+    a_line = builder.gep(a, [builder.mul(over.index, a_outer)])
+    # One pointer walks along a, and the rows are offsets from it: eight walking pointers would not
+    # fit the CPU's sixteen integer registers.
+    along = _Loop(function, builder, inner, [*over.carried, a_line])
+    *sums, b_here, a_here = along.carried
+    b_vectors = [v.load(builder, b_here, _constant(j * v.lanes)) for j in range(vectors)]
+    for i in range(ROWS):
+        number_of_a = v.broadcast(builder, a_here, rows[i])
+        for j in range(vectors):
+            place = i * vectors + j
+            sums[place] = builder.call(v.multiply_add, [number_of_a, b_vectors[j], sums[place]])
+    b_next = builder.gep(b_here, [_constant(width)])
+    a_next = builder.gep(a_here, [a_step])
+    along.close(function, builder, [*sums, b_next, a_next])
+    over.close(function, builder, [*sums, b_next])
+    for value, place in zip(sums, places, strict=True):
+        v.store(builder, value, c, place)
+    builder.ret_void()
+    return function
+
+
+def _copy_function(module: ir.Module, number: types.Float, vectors: int) -> ir.Function:
+    """void copy(source, start, count, panel): panel[k, :] = source[start[k] :]."""
+    v = _Vectors(module, number)
+    name = f"tinynet_copy_{v.name}_{vectors}"
+    if name in module.globals:
+        return module.globals[name]
+    pointer = v.number.as_pointer()
+    arguments = [pointer, _INT.as_pointer(), _INT, pointer]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    source, start, count, panel = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    loop = _Loop(function, builder, count, [panel])
+    (here,) = loop.carried
+    line = builder.gep(source, [builder.load(builder.gep(start, [loop.index]))])
+    for j in range(vectors):
+        place = _constant(j * v.lanes)
+        v.store(builder, v.load(builder, line, place), here, place)
+    loop.close(function, builder, [builder.gep(here, [_constant(vectors * v.lanes)])])
+    builder.ret_void()
+    return function
+
+
+def _call_for_width(
+    builder: ir.IRBuilder,
+    emit: Callable[[ir.Module, types.Float, int], ir.Function],
+    number: types.Float,
+    vectors: ir.Value,
+    arguments: list,
+) -> None:
+    """Call the version for 1, 2 or 3 vectors: the width must be known when code is made."""
+    for width in range(1, VECTORS + 1):
+        with builder.if_then(builder.icmp_signed("==", vectors, _constant(width))):
+            builder.call(emit(builder.module, number, width), arguments)
+
+
+def _address(context: Any, builder: ir.IRBuilder, array: Any, value: Any, start: Any) -> Any:
+    data = cgutils.create_struct_proxy(array)(context, builder, value).data
+    return builder.gep(data, [start])
+
+
+@intrinsic
+def multiply_tile(
+    typing, vectors, a, a_start, row, a_outer, a_step, b, b_start, c, c_start, c_row,
+    outer, inner, accumulate,
+):  # fmt: skip
+    """The formula at the top, on arrays of any shape: only their data pointers are used.
+
+    outer and inner must be at least 1. c is written, or added to if accumulate is not 0.
+    """
+    n = types.int64
+    signature = types.void(n, a, n, row, n, n, b, n, c, n, n, n, n, n)
+
+    def codegen(context, builder, signature, values):
+        kinds = signature.args
+        vectors, a, a_start, row, a_outer, a_step, b, b_start, c, c_start, *rest = values
+        c_row, outer, inner, accumulate = rest
+        arguments = [
+            _address(context, builder, kinds[1], a, a_start),
+            _address(context, builder, kinds[3], row, _constant(0)),
+            a_outer,
+            a_step,
+            _address(context, builder, kinds[6], b, b_start),
+            _address(context, builder, kinds[8], c, c_start),
+            c_row,
+            outer,
+            inner,
+            accumulate,
+        ]
+        _call_for_width(builder, _tile_function, kinds[8].dtype, vectors, arguments)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def copy_panel(typing, vectors, source, source_start, start, count, panel, panel_start):
+    """panel[k, :] = source[source_start + start[k] :][: vectors lanes] for k < count (at least 1).
+
+    Whole vectors are read and written: both arrays need room for them.
+    """
+    n = types.int64
+    signature = types.void(n, source, n, start, n, panel, n)
+
+    def codegen(context, builder, signature, values):
+        kinds = signature.args
+        vectors, source, source_start, start, count, panel, panel_start = values
+        arguments = [
+            _address(context, builder, kinds[1], source, source_start),
+            _address(context, builder, kinds[3], start, _constant(0)),
+            count,
+            _address(context, builder, kinds[5], panel, panel_start),
+        ]
+        _call_for_width(builder, _copy_function, kinds[5].dtype, vectors, arguments)
+        return context.get_dummy_value()
+
+    return signature, codegen

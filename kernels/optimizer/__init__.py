@@ -1,0 +1,1 @@
+"""One step of an optimiser on one parameter, in place."""

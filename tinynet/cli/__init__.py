@@ -1,0 +1,105 @@
+"""The command line: `tinynet train`, `tinynet evaluate RUN`, `tinynet predict RUN IMAGE...`.
+
+Libraries that take long to import are imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+INTERRUPTED = 130
+
+
+class CommandLine(click.Group):
+    """Ends every mistake of the user's with one sentence on stderr and exit code 2."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run the command that the arguments name, and exit."""
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except click.ClickException as error:
+            click.echo(f"tinynet: {error.format_message()}", err=True)
+            sys.exit(2)
+        except click.Abort:
+            sys.exit(INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+class Sentence(click.ClickException):
+    """What the user asked for cannot be done, in one sentence."""
+
+
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tinynet", message="tinynet %(version)s")
+def main() -> None:
+    """Train convolutional networks and use them."""
+
+
+@main.command()
+@click.option("--model", default="convnet", show_default=True, help="The network: convnet.")
+@click.option(
+    "--data",
+    default="clothes",
+    show_default=True,
+    help="clothes or digits (in this package), mnist:FOLDER or fashion-mnist:FOLDER.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="How often each image is shown.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images per step.")
+@click.option("--optimizer", help="adamw, adam or sgd (with Nesterov's momentum).")
+@click.option("--lr", type=float, help="The highest learning rate of the one-cycle schedule.")
+@click.option("--seed", type=click.IntRange(min=0), help="The same seed gives the same run.")
+@click.option("--device", help="cpu or cuda.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU kernels.")
+@click.option(
+    "--out", type=click.Path(), help="The run's folder.  [default: a new folder in runs/]"
+)
+def train(threads: int | None, out: str | None, **choices: Any) -> int:
+    """Train a network; without arguments, ConvNet on the clothes in this package.
+
+    Prints what it is going to do, a line per epoch, the accuracy on the test images and where
+    everything was saved. When the output is not a terminal, every line is `name value` pairs.
+    """
+    from .training import run_training
+
+    given = {name: value for name, value in choices.items() if value is not None}
+    return run_training(given, threads, out)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("--data", help="Other data with the same classes.  [default: the run's own]")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU kernels.")
+def evaluate(run: str, data: str | None, device: str, threads: int | None) -> None:
+    """Test the network of the run in folder RUN on its test images, class by class."""
+    from .using import run_evaluation
+
+    run_evaluation(run, data, device, threads)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
+@click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="Classes.")
+@click.option(
+    "--invert",
+    type=click.Choice(["auto", "yes", "no"]),
+    default="auto",
+    show_default=True,
+    help="Exchange light and dark. The shipped images are light on black; auto inverts an image "
+    "whose border is light.",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+def predict(run: str, images: tuple[str, ...], top: int, invert: str, device: str) -> None:
+    """Say what the network of the run in folder RUN sees in image files (PNG, JPEG, ...).
+
+    An image of any size or colour is made grey or RGB as the network needs, padded in the colour
+    of its border to the network's proportions, and scaled to its size.
+    """
+    from .using import run_prediction
+
+    run_prediction(run, images, top, {"auto": None, "yes": True, "no": False}[invert], device)

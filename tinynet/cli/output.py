@@ -1,0 +1,58 @@
+"""What all commands have in common: sentences for mistakes, plain lines, threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from . import Sentence
+
+
+def on_terminal() -> bool:
+    """True if a person is looking: bars and colours. Otherwise plain lines."""
+    return sys.stdout.isatty()
+
+
+def plain(**values: Any) -> None:
+    """Print `name value` pairs on one line; `shlex.split` takes it apart again."""
+    click.echo(" ".join(f"{name} {shlex.quote(_text(value))}" for name, value in values.items()))
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def sentences() -> Iterator[None]:
+    """Turn the errors that are the user's to mend into one sentence and exit code 2."""
+    from ..datasets import DatasetError
+    from ..io import FileFormatError
+    from ..train import UserError
+
+    try:
+        yield
+    except (UserError, DatasetError, FileFormatError, FileNotFoundError) as error:
+        raise Sentence(str(error)) from None
+
+
+def set_threads(threads: int | None) -> int:
+    """Let the CPU kernels use so many threads (None: as many as there are cores); returns it."""
+    if threads is not None and "numba" not in sys.modules:
+        # read when Numba is imported, and the only way to ask for more threads than cores
+        os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    import numba
+
+    if threads is not None:
+        if threads > numba.config.NUMBA_NUM_THREADS:
+            raise Sentence(
+                f"{threads} threads were asked for, but at most {numba.config.NUMBA_NUM_THREADS} "
+                "are possible in this process."
+            )
+        numba.set_num_threads(threads)
+    return numba.get_num_threads()

@@ -1,0 +1,261 @@
+"""`tinynet train`: what is seen of a training, on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..train import Config, EpochRecord, Plan, Report, Run, train
+from . import INTERRUPTED
+from .output import on_terminal, plain, sentences, set_threads
+
+
+def run_training(choices: dict[str, Any], threads: int | None, out: str | None) -> int:
+    """Train, report, and return the exit code."""
+    with sentences():
+        threads = set_threads(threads)
+        config = Config(**choices)
+        report = TerminalReport(threads) if on_terminal() else PlainReport(threads)
+        try:
+            with announcing(report), report:
+                run, history = train(config, Path(out) if out else None, report)
+        except KeyboardInterrupt:
+            report.interrupted()
+            return INTERRUPTED
+    report.end(run, history)
+    return 0
+
+
+class CommandReport(Report):
+    """A report that can be entered and left, and knows what a training saved."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.plan: Plan | None = None
+        self.finished = 0
+
+    def __enter__(self) -> CommandReport:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def begin(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def epoch(self, record: EpochRecord) -> None:
+        self.finished = record.epoch
+
+    def compiling(self, kernel: str) -> None:
+        """A kernel is about to be compiled."""
+
+    def interrupted(self) -> None:
+        """The user pressed Ctrl-C."""
+        if self.plan is None:
+            click.echo("tinynet: interrupted before the training began.", err=True)
+        elif not self.finished:
+            click.echo(
+                "tinynet: interrupted before the first epoch was finished; there is nothing but "
+                f"the configuration in {self.plan.folder}.",
+                err=True,
+            )
+        else:
+            click.echo(
+                f"tinynet: interrupted; epochs 1 to {self.finished} are saved in "
+                f"{self.plan.folder}.",
+                err=True,
+            )
+
+    def end(self, run: Run, history: list[EpochRecord]) -> None:
+        """All is done and saved."""
+
+
+@contextlib.contextmanager
+def announcing(report: CommandReport) -> Iterator[None]:
+    """Tell the report of every kernel that is compiled meanwhile."""
+    from ..kernels import jit
+
+    undo = jit.on_compile(lambda kernel, why: report.compiling(kernel))
+    try:
+        yield
+    finally:
+        undo()
+
+
+class PlainReport(CommandReport):
+    """Lines of `name value` pairs."""
+
+    announced = False
+
+    def begin(self, plan: Plan) -> None:
+        super().begin(plan)
+        config, data = plan.config, plan.data
+        plain(model=config.model, parameters=plan.parameters)
+        plain(
+            data=config.data,
+            train=len(data.x_train),
+            test=len(data.x_test),
+            classes=len(data.classes),
+            image="x".join(map(str, data.shape)),
+        )
+        plain(
+            optimizer=config.optimizer,
+            lr=f"{plan.lr:g}",
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+        )
+        plain(device=config.device, threads=self.threads, seed=config.seed)
+
+    def compiling(self, kernel: str) -> None:
+        if not self.announced:
+            click.echo("compiling the CPU kernels, once for this machine", err=True)
+            self.announced = True
+
+    def epoch(self, record: EpochRecord) -> None:
+        super().epoch(record)
+        plain(
+            epoch=record.epoch,
+            loss=record.loss,
+            train_accuracy=record.train_accuracy,
+            test_loss=record.test_loss,
+            test_accuracy=record.test_accuracy,
+            seconds=f"{record.seconds:.2f}",
+        )
+
+    def no_pictures(self, reason: str) -> None:
+        click.echo(f"tinynet: {reason}", err=True)
+
+    def end(self, run: Run, history: list[EpochRecord]) -> None:
+        plain(test_accuracy=history[-1].test_accuracy)
+        plain(saved=run.folder)
+
+
+class TerminalReport(CommandReport):
+    """A progress bar under a growing table."""
+
+    COLUMNS = (
+        ("epoch", 7),
+        ("loss", 9),
+        ("accuracy", 11),
+        ("test loss", 12),
+        ("test accuracy", 16),
+        ("seconds", 10),
+    )
+
+    def __init__(self, threads: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        super().__init__(threads)
+        self.console = Console(highlight=False)
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[pace]}", style="dim"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left", style="dim"),
+            console=self.console,
+            transient=True,
+            expand=True,
+        )
+        self.reason: str | None = None
+        self.compiled = 0
+
+    def __exit__(self, *exc: object) -> None:
+        self.progress.stop()
+
+    def begin(self, plan: Plan) -> None:
+        super().begin(plan)
+        config, data = plan.config, plan.data
+        channels, height, width = data.shape
+        self._fact("model", f"{config.model}, {plan.parameters:,} parameters")
+        self._fact(
+            "data",
+            f"{config.data}: {len(data.x_train):,} images to train on, {len(data.x_test):,} to "
+            f"test, {height}x{width}x{channels}, {len(data.classes)} classes",
+        )
+        self._fact(
+            "training",
+            f"{config.epochs} epochs, batches of {config.batch_size}, {config.optimizer}, "
+            f"learning rate up to {plan.lr:g}",
+        )
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        self._fact("device", f"{config.device}, {threads}, seed {config.seed}")
+        self.console.print()
+        self.console.print("".join(f"{name:>{width}}" for name, width in self.COLUMNS), style="dim")
+        self.task = self.progress.add_task(
+            f"epoch 1/{config.epochs}",
+            total=config.epochs * len(data.x_train),
+            figures="",
+            pace="",
+        )
+        self.progress.start()
+
+    def _fact(self, name: str, value: str) -> None:
+        from rich.text import Text
+
+        self.console.print(Text.assemble((f"{name:>9}  ", "dim"), value))
+
+    def compiling(self, kernel: str) -> None:
+        self.compiled += 1
+        if self.compiled == 1:
+            self.console.print(
+                "         compiling the CPU kernels, once for this machine", style="yellow"
+            )
+        if self.plan is not None:
+            self.progress.update(self.task, description=f"compiling {kernel}")
+
+    def batch(self, epoch: int, images: int, loss: float, accuracy: float) -> None:
+        assert self.plan is not None
+        total = len(self.plan.data.x_train)
+        speed = self.progress.tasks[0].speed
+        self.progress.update(
+            self.task,
+            completed=(epoch - 1) * total + images,
+            description=f"epoch {epoch}/{self.plan.config.epochs}",
+            figures=f"loss {loss:.3f}  accuracy {accuracy:.1%}",
+            pace=f"{speed:,.0f} images/s" if speed else "",
+        )
+
+    def epoch(self, record: EpochRecord) -> None:
+        super().epoch(record)
+        cells = (
+            f"{record.epoch}",
+            f"{record.loss:.3f}",
+            f"{record.train_accuracy:.1%}",
+            f"{record.test_loss:.3f}",
+            f"{record.test_accuracy:.1%}",
+            f"{record.seconds:.1f}",
+        )
+        self.console.print(
+            "".join(
+                f"{cell:>{width}}" for cell, (_, width) in zip(cells, self.COLUMNS, strict=True)
+            )
+        )
+
+    def no_pictures(self, reason: str) -> None:
+        self.reason = reason
+
+    def end(self, run: Run, history: list[EpochRecord]) -> None:
+        from rich.text import Text
+
+        last = history[-1]
+        self.console.print()
+        self.console.print(
+            Text.assemble(
+                ("    test  ", "dim"),
+                (f"{last.test_accuracy:.1%}", "bold green"),
+                " of the test images are recognised",
+            )
+        )
+        files = ", ".join(sorted(path.name for path in run.folder.iterdir()))
+        self._fact("saved", f"{run.folder}/ ({files})")
+        if self.reason is not None:
+            self._fact("", self.reason)
+        self._fact("next", f"tinynet evaluate {run.folder}")
+        self._fact("", f"tinynet predict {run.folder} IMAGE...")

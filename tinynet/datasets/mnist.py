@@ -1,0 +1,107 @@
+"""MNIST and Fashion-MNIST, read from their original files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .idx import DatasetError, read_idx
+from .images import GreyImages
+
+
+class MNIST(GreyImages):
+    """Handwritten digits, 28x28, white on black: 60,000 images to train on, 10,000 to test.
+
+    root: the folder with the four original files, packed (.gz) or not, or the folder above
+        MNIST/raw/, where torchvision puts them.
+    Raises DatasetError if a file is missing, truncated or not the original.
+
+    Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document
+    recognition", 1998.
+    """
+
+    classes: tuple[str, ...] = (
+        "0 - zero",
+        "1 - one",
+        "2 - two",
+        "3 - three",
+        "4 - four",
+        "5 - five",
+        "6 - six",
+        "7 - seven",
+        "8 - eight",
+        "9 - nine",
+    )
+    HOME = "They are at https://ossci-datasets.s3.amazonaws.com/mnist/."
+    # of the unpacked files
+    MD5 = {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    }
+
+    def __init__(
+        self,
+        root: str | Path,
+        train: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        download: bool = False,
+    ) -> None:
+        self.root = Path(root)
+        self.train = train
+        names = [name for name in self.MD5 if name.startswith("train" if train else "t10k")]
+        images, labels = (self._read(name, download) for name in names)
+        super().__init__(images, labels, transform=transform, target_transform=target_transform)
+
+    @property
+    def raw_folder(self) -> Path:
+        """Where torchvision puts the files: root/MNIST/raw (the class's name in the middle)."""
+        return self.root / type(self).__name__ / "raw"
+
+    def _read(self, name: str, download: bool) -> np.ndarray:
+        for folder in (self.raw_folder, self.root):
+            for path in (folder / name, folder / f"{name}.gz"):
+                if path.is_file():
+                    return read_idx(path, md5=self.MD5[name])
+        files = ", ".join(f"{name}.gz" for name in self.MD5)
+        cannot = " tinynet does not download it;" if download else ""
+        raise DatasetError(
+            f"{type(self).__name__}: {name}.gz is neither in {self.root} nor in "
+            f"{self.raw_folder};{cannot} put the original files there ({files}). {self.HOME}"
+        )
+
+
+class FashionMNIST(MNIST):
+    """Ten kinds of clothes, 28x28, grey on black: 60,000 images to train on, 10,000 to test.
+
+    root: as MNIST's (torchvision's folder is FashionMNIST/raw/).
+    Raises DatasetError if a file is missing, truncated or not the original.
+
+    Source: Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
+    Learning Algorithms", 2017.
+    """
+
+    classes = (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    )
+    HOME = "They are at https://github.com/zalandoresearch/fashion-mnist, in data/fashion."
+    MD5 = {
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    }

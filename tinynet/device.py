@@ -1,0 +1,95 @@
+"""Which array module an array belongs to, moving arrays, and whether CUDA is there, and if not why."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+
+class device:
+    """Where a tensor lives: `device("cpu")`, `device("cuda")`, `device("cuda:1")`."""
+
+    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
+        if isinstance(type, device):
+            type, index = type.type, type.index if index is None else index
+        if isinstance(type, int):
+            type, index = "cuda", type
+        kind, _, number = str(type).partition(":")
+        if kind not in ("cpu", "cuda"):
+            raise RuntimeError(
+                f"device: expected cpu or cuda (cuda:0, cuda:1, ...), but got {type!r}"
+            )
+        self.type = kind
+        self.index = int(number) if number else index
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            other = device(other)
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"
+
+
+CPU = device("cpu")
+
+
+def xp_of(array: Any) -> Any:
+    """The module an array belongs to: NumPy or CuPy."""
+    if array.__class__ is np.ndarray or isinstance(array, np.generic):
+        return np
+    return sys.modules.get("cupy", np)
+
+
+def device_of(array: Any) -> device:
+    """The device an array lives on."""
+    return CPU if xp_of(array) is np else device("cuda", int(array.device.id))
+
+
+def why_no_cuda() -> str | None:
+    """None if a CUDA GPU can be used, or a sentence with the reason and the cure."""
+    try:
+        import cupy
+    except ImportError:
+        return (
+            "CUDA was asked for, but CuPy is not installed; on a machine with an NVIDIA GPU run "
+            "pip install 'tinynet[cuda12]' or 'tinynet[cuda13]', elsewhere use device cpu."
+        )
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"CUDA was asked for, but no GPU can be used ({error}); use device cpu."
+    return None if count else "CUDA was asked for, but this machine has no GPU; use device cpu."
+
+
+def move(array: Any, target: Any) -> Any:
+    """The array on another device (the array itself if it is there already)."""
+    target = device(target)
+    if target.type == "cpu":
+        return array if xp_of(array) is np else array.get()
+    reason = why_no_cuda()
+    if reason is not None:
+        raise RuntimeError(reason)
+    import cupy
+
+    with cupy.cuda.Device(target.index or 0):
+        return cupy.asarray(array)
+
+
+def check_device(target: Any) -> device:
+    """The device, or RuntimeError with the reason if it cannot be used."""
+    target = device(target)
+    if target.type == "cuda":
+        reason = why_no_cuda()
+        if reason is not None:
+            raise RuntimeError(reason)
+    return target

@@ -1,0 +1,88 @@
+"""Image files, turned into what a network was trained on."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from .safetensors import FileFormatError
+
+# A square of this many pixels is enough for any network here, and a hostile file is refused.
+LARGEST_IMAGE = 100_000_000
+
+
+def read_image(
+    path: str | os.PathLike[str],
+    shape: tuple[int, int, int],
+    *,
+    invert: bool | None = None,
+) -> tuple[np.ndarray, bool]:
+    """The image file's pixels as uint8 (C, H, W), and whether they were inverted.
+
+    The image is turned upright (EXIF), put on white where it is transparent, made grey (C = 1) or
+    RGB (C = 3), padded in the colour of its border to the proportions H : W, and scaled. Nothing
+    is changed about an image that has the right size and colours already.
+
+    invert: exchange light and dark. Datasets such as MNIST and Fashion-MNIST are light on black,
+        photographs and drawings mostly dark on white: None inverts a grey image if its border is
+        light (median above 127), and never an RGB image.
+    Raises FileNotFoundError, and FileFormatError if the file is not an image or is damaged.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    channels, height, width = shape
+    try:
+        with Image.open(path) as file:
+            if file.width * file.height > LARGEST_IMAGE:
+                raise FileFormatError(
+                    f"{path} has {file.width:,} x {file.height:,} pixels, more than "
+                    f"{LARGEST_IMAGE:,} in all; make it smaller first."
+                )
+            image: Any = ImageOps.exif_transpose(file)
+            image = _opaque(image).convert("L" if channels == 1 else "RGB")
+    except UnidentifiedImageError:
+        raise FileFormatError(f"{path} is not an image that Pillow can read.") from None
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no image file {path}.") from None
+    except IsADirectoryError:
+        raise FileFormatError(f"{path} is a folder, not an image.") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        # Pillow reports damaged files as OSError, and damaged PNG chunks as SyntaxError
+        raise FileFormatError(f"{path} cannot be read as an image: {error}.") from None
+
+    border = _border(np.asarray(image))
+    if image.width * height != image.height * width:
+        longest = max(image.width * height, image.height * width)
+        size = (max(1, round(longest / height)), max(1, round(longest / width)))
+        image = ImageOps.pad(image, size, color=border if channels == 3 else border[0])
+    if image.size != (width, height):
+        # Pillow's bilinear filter averages over all pixels it merges, when it makes an image smaller
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.array(image)
+    pixels = pixels[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+    if invert is None:
+        invert = channels == 1 and border[0] > 127
+    return (255 - pixels if invert else pixels), invert
+
+
+def _opaque(image: Any) -> Any:
+    """The image on white, if any of it is transparent; 16-bit grey reduced to 8 bits."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image
+    colours = image.convert("RGBA")
+    paper = Image.new("RGBA", colours.size, "white")
+    return Image.alpha_composite(paper, colours)
+
+
+def _border(pixels: np.ndarray) -> tuple[int, ...]:
+    """The median colour of the outermost pixels."""
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return tuple(int(value) for value in np.median(edge, axis=0))

@@ -1,0 +1,40 @@
+"""The multi-layer perceptron: linear layers with ReLUs between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from .. import nn
+from ..tensor import Tensor
+
+
+class MLP(nn.Module):
+    """Linear, ReLU, ..., Linear on the flattened image.  Rumelhart, Hinton and Williams 1986.
+
+    Rosenblatt's perceptron of 1958 is the case hidden=(): one linear layer.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        image_size: int | tuple[int, int] = 32,
+        num_classes: int = 10,
+        *,
+        hidden: Sequence[int] = (256,),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+        width = in_channels * math.prod(size)
+        layers: list[nn.Module] = [nn.Flatten()]  # (N, C*H*W)
+        for units in hidden:
+            layers += [nn.Linear(width, units), nn.ReLU()]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            width = units
+        self.layers = nn.Sequential(*layers, nn.Linear(width, num_classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, num_classes) scores."""
+        return self.layers(x)

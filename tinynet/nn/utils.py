@@ -1,0 +1,88 @@
+"""Gradients and parameters of a whole network taken together: clipping, and one long vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from ..autograd.mode import no_grad
+from ..ops import creation, shape
+from ..tensor import Tensor
+
+
+def _listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all tensors' elements together, as if they were one vector."""
+    norm_type = float(norm_type)
+    with no_grad():
+        norms = [t.norm(norm_type) for t in _listed(tensors)]
+        if not norms:
+            return creation.tensor(0.0)
+        total = shape.stack([n.to(norms[0].dtype) for n in norms]).norm(norm_type)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
+            "so it cannot be clipped. To disable this error and scale the gradients by the "
+            "non-finite norm anyway, set `error_if_nonfinite=False`"
+        )
+    return total
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scale all gradients by one factor so that their total norm is at most max_norm.
+
+    Returns the norm before.  Pascanu et al. 2013.
+    """
+    gradients = [p.grad for p in _listed(parameters) if p.grad is not None]
+    total = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    with no_grad():
+        factor = (float(max_norm) / (total + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor.to(gradient.device))
+    return total
+
+
+def clip_grad_value_(
+    parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
+) -> None:
+    """Cut every element of every gradient to [-clip_value, clip_value]."""
+    limit = float(clip_value)
+    with no_grad():
+        for p in _listed(parameters):
+            if p.grad is not None:
+                p.grad.clamp_(-limit, limit)
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All parameters as one vector (recorded: gradients flow back to the parameters)."""
+    return shape.cat([p.reshape(-1) for p in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Write the pieces of one vector into the parameters, in order."""
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"expected tinynet.Tensor, but got: {_type_name(vec)}")
+    start = 0
+    for p in parameters:
+        stop = start + p.numel()
+        p.data = vec[start:stop].reshape(p.shape).detach()
+        start = stop
+
+
+def _type_name(value: Any) -> str:
+    return type(value).__name__

@@ -1,0 +1,101 @@
+"""Activations of neural networks, each beside its derivative.
+
+`tanh`, `sigmoid` and `exp` are ordinary mathematics and live in `pointwise`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..autograd.tape import differentiable, wrap
+from ..device import xp_of
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+@differentiable
+def relu(x: Tensor) -> Any:
+    """max(x, 0), with relu'(0) = 0.
+
+    The derivative is read off the output, so an in-place ReLU needs no copy of its input.
+    """
+    xp = xp_of(x.array)
+    return xp.maximum(x.array, 0), (lambda dy, y: dy * (y > 0),)
+
+
+@differentiable
+def leaky_relu(x: Tensor, *, negative_slope: float) -> Any:
+    """x where x > 0, else negative_slope * x.  Maas et al. 2013."""
+    xp = xp_of(x.array)
+    number = x.array.dtype.type
+    slope = xp.where(x.array > 0, number(1), number(negative_slope))
+    return x.array * slope, (lambda dy: dy * wrap(slope),)
+
+
+@differentiable
+def hardtanh(x: Tensor, *, min_val: float, max_val: float) -> Any:
+    """x cut to [min_val, max_val]; the derivative is 0 at both ends and outside."""
+    xp = xp_of(x.array)
+    y = xp.clip(x.array, min_val, max_val)
+    return y, (lambda dy, y: dy * ((y > min_val) & (y < max_val)),)
+
+
+@differentiable
+def elu(x: Tensor, *, alpha: float) -> Any:
+    """x where x > 0, else alpha * (exp(x) - 1), whose derivative is y + alpha.  Clevert et al. 2016."""
+    xp = xp_of(x.array)
+    negative = x.array <= 0
+    y = xp.where(negative, alpha * xp.expm1(xp.minimum(x.array, 0)), x.array)
+    return y, (lambda dy, y: dy * ((y + alpha) * wrap(negative) + ~wrap(negative)),)
+
+
+@differentiable
+def softplus(x: Tensor, *, beta: float, threshold: float) -> Any:
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
+    xp = xp_of(x.array)
+    z = beta * x.array
+    linear = z > threshold
+    y = xp.where(linear, x.array, xp.logaddexp(z, z.dtype.type(0)) / beta)
+
+    def pullback(dy: Tensor) -> Tensor:
+        steep = wrap(linear)
+        return dy * ((beta * x).sigmoid() * ~steep + steep)
+
+    return y, (pullback,)
+
+
+@differentiable
+def logsigmoid(x: Tensor) -> Any:
+    """log(1 / (1 + exp(-x))) = min(x, 0) - log(1 + exp(-|x|)), which never overflows."""
+    xp = xp_of(x.array)
+    y = xp.minimum(x.array, 0) - xp.log1p(xp.exp(-xp.abs(x.array)))
+    return y, (lambda dy: dy * (-x).sigmoid(),)
+
+
+@differentiable
+def silu(x: Tensor) -> Any:
+    """x * sigmoid(x), also called swish.  Elfwing et al. 2018."""
+
+    def pullback(dy: Tensor) -> Tensor:
+        s = x.sigmoid()
+        return dy * s * (1 + x * (1 - s))
+
+    return x.array * x.detach().sigmoid().array, (pullback,)
+
+
+@differentiable
+def gelu(x: Tensor) -> Any:
+    """x * Phi(x), where Phi is the normal distribution function.  Hendrycks and Gimpel 2016."""
+
+    def pullback(dy: Tensor) -> Tensor:
+        density = (-0.5 * x * x).exp() * (1 / math.sqrt(2 * math.pi))
+        return dy * (normal_cdf(x) + x * density)
+
+    return x.array * normal_cdf(x.detach()).array, (pullback,)
+
+
+def normal_cdf(x: Tensor) -> Tensor:
+    """Phi(x) = (1 + erf(x / sqrt(2))) / 2."""
+    return 0.5 * (1 + (x * math.sqrt(0.5)).erf())

@@ -1,0 +1,476 @@
+"""Arithmetic and comparison, elementwise, broadcast as NumPy does.
+
+Each operation stands beside its derivative. Where an input was broadcast, the engine sums its
+gradient; no operation here has to. The public functions at the end accept Python numbers too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.tape import TensorBase, differentiable, promoted, set_cast, wrap
+from ..device import device_of, xp_of
+
+# ------------------------------------------------------------------------------- dtype conversion
+
+
+@differentiable
+def cast(x, *, dtype):
+    """x in another dtype; the gradient goes back in x's own."""
+    before = x.array.dtype
+    return x.array.astype(dtype), (lambda dy: cast(dy, dtype=before),)
+
+
+set_cast(cast)
+
+
+def operand(value: Any, like: TensorBase) -> Any:
+    """A number (or array) as a tensor that can be combined with `like`.
+
+    A Python number takes the dtype that PyTorch's rules give the result, so it never promotes.
+    """
+    if isinstance(value, TensorBase):
+        return value
+    if isinstance(value, bool | int | float):
+        array = like.array
+        if array.dtype.kind == "f":  # the usual case: the number takes the tensor's dtype
+            return wrap(xp_of(array).asarray(value, array.dtype))
+        return wrap(xp_of(array).asarray(value, dtypes.result_type(array, value)))
+    if isinstance(value, np.generic):
+        return operand(value.item(), like)
+    raise TypeError(
+        f"unsupported operand: a Tensor cannot be combined with {type(value).__name__!r}; make a "
+        "tensor of it with tinynet.tensor(...)"
+    )
+
+
+def pair(x: Any, y: Any, name: str) -> tuple[Any, Any]:
+    """Both operands as tensors on one device, of shapes that broadcast, or a sentence."""
+    if not isinstance(x, TensorBase):
+        if not isinstance(y, TensorBase):
+            raise TypeError(f"{name}: at least one operand must be a Tensor")
+        x = operand(x, y)
+    elif not isinstance(y, TensorBase):
+        y = operand(y, x)
+    a, b = x.array, y.array
+    if a.__class__ is not b.__class__ and a.ndim and b.ndim:
+        raise RuntimeError(
+            f"{name}: Expected all tensors to be on the same device, but found {device_of(a)} and "
+            f"{device_of(b)}; move one with .to(device)."
+        )
+    if a.shape != b.shape:
+        check_broadcast(a.shape, b.shape, name)
+    return x, y
+
+
+def check_broadcast(x: tuple[int, ...], y: tuple[int, ...], name: str) -> None:
+    """Raise RuntimeError if shapes x and y do not broadcast together."""
+    for i in range(1, min(len(x), len(y)) + 1):
+        if x[-i] != y[-i] and x[-i] != 1 and y[-i] != 1:
+            raise RuntimeError(
+                f"{name}: The size of tensor a ({x[-i]}) must match the size of tensor b ({y[-i]}) "
+                f"at non-singleton dimension {max(len(x), len(y)) - i}; the shapes are {list(x)} "
+                f"and {list(y)}, and sizes must be equal or 1, counted from the right."
+            )
+
+
+# -------------------------------------------------------------------------------------- arithmetic
+
+
+@differentiable(promote=True)
+def _add(x, y):
+    return x.array + y.array, (lambda dz: dz, lambda dz: dz)
+
+
+@differentiable(promote=True)
+def _sub(x, y):
+    return x.array - y.array, (lambda dz: dz, lambda dz: -dz)
+
+
+@differentiable(promote=True)
+def _mul(x, y):
+    return x.array * y.array, (lambda dz: dz * y, lambda dz: dz * x)
+
+
+@differentiable(promote=True)
+def _div(x, y):
+    """d(x/y)/dx = 1/y; d(x/y)/dy = -(x/y)/y."""
+    return x.array / y.array, (lambda dz: dz / y, lambda dz, z: -dz * z / y)
+
+
+@differentiable
+def _neg(x):
+    return -x.array, (lambda dy: -dy,)
+
+
+@differentiable(promote=True)
+def _pow(x, y):
+    """d(x^y)/dx = y x^(y-1), 0 where y = 0; d(x^y)/dy = x^y log x, 0 where x = 0 and y >= 0."""
+
+    def dx(dz: Any) -> Any:
+        return dz * where(y == 0, 0, y * _pow(x, y - 1))
+
+    def dy(dz: Any, z: Any) -> Any:
+        return dz * where(x.eq(0) & y.ge(0), 0, z * x.log())
+
+    return x.array**y.array, (dx, dy)
+
+
+@differentiable
+def _pow_number(x, *, exponent):
+    """x to a fixed power: d/dx = exponent x^(exponent - 1)."""
+    if exponent == 0:
+        return xp_of(x.array).ones_like(x.array), (lambda dy: dy * 0,)
+    if exponent == 2:
+        return x.array * x.array, (lambda dy: dy * x * 2,)
+    if exponent == 0.5:
+        return xp_of(x.array).sqrt(x.array), (lambda dy, y: dy / (2 * y),)
+    return x.array**exponent, (lambda dy: dy * (exponent * _pow_number(x, exponent=exponent - 1)),)
+
+
+@differentiable
+def _abs(x):
+    """|x|, with derivative sign(x), 0 at 0."""
+    return abs(x.array), (lambda dy: dy * sign(x),)
+
+
+@differentiable(promote=True)
+def _maximum(x, y):
+    """The larger of both, NaN if either is; a tie's gradient is shared evenly."""
+    z = xp_of(x.array).maximum(x.array, y.array)
+    return z, (lambda dz: dz * preference(x, y), lambda dz: dz * preference(y, x))
+
+
+@differentiable(promote=True)
+def _minimum(x, y):
+    """The smaller of both, NaN if either is; a tie's gradient is shared evenly."""
+    z = xp_of(x.array).minimum(x.array, y.array)
+    return z, (lambda dz: dz * preference(y, x), lambda dz: dz * preference(x, y))
+
+
+def preference(x: Any, y: Any) -> Any:
+    """1 where x > y, 1/2 where they are equal, else 0."""
+    a, b = x.array, y.array
+    return wrap((a > b).astype(a.dtype) + (a == b).astype(a.dtype) * a.dtype.type(0.5))
+
+
+@differentiable
+def _clamp(x, *, min, max):
+    """x limited to [min, max]; the gradient passes where min <= x <= max."""
+    xp = xp_of(x.array)
+
+    def inside() -> Any:
+        a = x.array
+        keep = xp.ones(a.shape, bool)
+        if min is not None:
+            keep &= a >= min
+        if max is not None:
+            keep &= a <= max
+        return wrap(keep)
+
+    return xp.clip(x.array, min, max), (lambda dy: dy.where(inside(), 0),)
+
+
+@differentiable
+def _where(condition, x, y):
+    """x where condition holds, else y (dtypes brought together by the caller)."""
+    z = xp_of(x.array).where(condition.array, x.array, y.array)
+    return z, (
+        None,
+        lambda dz: _where(condition, dz, zero_like(dz)),
+        lambda dz: _where(condition, zero_like(dz), dz),
+    )
+
+
+def zero_like(x: Any) -> Any:
+    """One 0 of x's dtype, which broadcasts."""
+    return wrap(xp_of(x.array).zeros((), x.array.dtype))
+
+
+@differentiable(promote=True)
+def _fmod(x, y):
+    """The remainder with x's sign: x - y trunc(x / y)."""
+    return xp_of(x.array).fmod(x.array, y.array), (
+        lambda dz: dz,
+        lambda dz: -dz * (x / y).trunc(),
+    )
+
+
+@differentiable(promote=True)
+def _remainder(x, y):
+    """The remainder with y's sign: x - y floor(x / y)."""
+    return xp_of(x.array).remainder(x.array, y.array), (
+        lambda dz: dz,
+        lambda dz: -dz * (x / y).floor(),
+    )
+
+
+@differentiable(promote=True)
+def _atan2(x, y):
+    """The angle of the point (y, x): d/dx = y / (x^2 + y^2), d/dy = -x / (x^2 + y^2)."""
+    return xp_of(x.array).arctan2(x.array, y.array), (
+        lambda dz: dz * y / (x * x + y * y),
+        lambda dz: -dz * x / (x * x + y * y),
+    )
+
+
+# ------------------------------------------------------------------- public functions, with numbers
+
+
+def _binary(operation: Any, name: str) -> Any:
+    """The public form of a two-operand operation: numbers allowed, shapes and devices checked."""
+
+    def function(input: Any, other: Any) -> Any:
+        try:
+            if isinstance(other, TensorBase) and isinstance(input, TensorBase):
+                return operation(input, other)
+        except (ValueError, TypeError):  # NumPy or CuPy refuse the pair: `pair` says why
+            pass
+        return operation(*pair(input, other, name))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = operation.__doc__
+    operation.__name__ = name  # the graph shows the public name
+    return function
+
+
+add_ = _binary(_add, "add")
+sub_ = _binary(_sub, "sub")
+mul = _binary(_mul, "mul")
+maximum = _binary(_maximum, "maximum")
+minimum = _binary(_minimum, "minimum")
+fmod = _binary(_fmod, "fmod")
+remainder = _binary(_remainder, "remainder")
+atan2 = arctan2 = _binary(_atan2, "atan2")
+_true_divide = _binary(_div, "div")
+_pow_tensor = _binary(_pow, "pow")
+_where.__name__, _clamp.__name__, _abs.__name__, _neg.__name__ = "where", "clamp", "abs", "neg"
+_pow_number.__name__ = "pow"
+
+
+def add(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """input + alpha other."""
+    return add_(input, other if alpha == 1 else mul(other, alpha))
+
+
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """input - alpha other; booleans have no difference (use ^ or logical_not)."""
+    input, other = pair(input, other, "sub")
+    if input.array.dtype.kind == "b" and other.array.dtype.kind == "b":
+        raise RuntimeError(
+            "sub: Subtraction, the `-` operator, with two bool tensors is not supported. Use the "
+            "`^` or `logical_xor()` operator instead."
+        )
+    return sub_(input, other if alpha == 1 else mul(other, alpha))
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """input / other; integers give floating point, as in PyTorch.
+
+    rounding_mode: "floor" or "trunc" rounds the quotient (and has no gradient).
+    """
+    if rounding_mode is None:
+        if isinstance(input, TensorBase) and input.array.dtype.kind != "f":
+            input = floating(input)
+        if isinstance(other, TensorBase) and other.array.dtype.kind != "f":
+            other = floating(other) if not isinstance(input, TensorBase) else other
+        return _true_divide(input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise ValueError(
+            f"div: rounding_mode must be None, 'trunc' or 'floor', not {rounding_mode!r}"
+        )
+    x, y = pair(input, other, "div")
+    x, y = promoted(x, y)
+    xp = xp_of(x.array)
+    if rounding_mode == "floor":
+        return wrap(xp.floor_divide(x.array, y.array))
+    if x.array.dtype.kind == "f":
+        return wrap(xp.trunc(x.array / y.array))
+    quotient = xp.floor_divide(abs(x.array), abs(y.array))
+    return wrap(quotient * xp.sign(x.array) * xp.sign(y.array))
+
+
+def floating(x: Any) -> Any:
+    """x itself if it is of a floating-point dtype, else x in the default one."""
+    return x if x.array.dtype.kind == "f" else cast(x, dtype=dtypes.get_default_dtype().numpy)
+
+
+def floor_divide(input: Any, other: Any) -> Any:
+    """floor(input / other); no gradient."""
+    return div(input, other, rounding_mode="floor")
+
+
+def neg(input: Any) -> Any:
+    """-input."""
+    if input.array.dtype.kind == "b":
+        raise RuntimeError(
+            "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying "
+            "to invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+    return _neg(input)
+
+
+def pow(input: Any, exponent: Any) -> Any:
+    """input to the power of exponent, elementwise."""
+    if isinstance(exponent, int | float) and not isinstance(exponent, bool):
+        if input.array.dtype.kind != "f":
+            if isinstance(exponent, float):
+                input = floating(input)
+            elif exponent < 0:
+                raise RuntimeError(
+                    "pow: Integers to negative integer powers are not allowed; use .float() first"
+                )
+        return _pow_number(input, exponent=exponent)
+    return _pow_tensor(input, exponent)
+
+
+def abs_(input: Any) -> Any:
+    """|input|; derivative sign(input), 0 at 0."""
+    return _abs(input)
+
+
+def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+    """input limited to [min, max]; numbers or tensors."""
+    if min is None and max is None:
+        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, TensorBase) or isinstance(max, TensorBase):
+        if min is not None:
+            input = maximum(input, min)
+        return input if max is None else minimum(input, max)
+    if input.array.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
+        input = floating(input)
+    return _clamp(input, min=min, max=max)
+
+
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """input where condition is true, else other; gradients go where the values came from."""
+    if not isinstance(condition, TensorBase):
+        raise TypeError("where: condition must be a Tensor of dtype bool")
+    if condition.array.dtype != np.bool_:
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got {condition.array.dtype}; "
+            "compare it with something, or call .bool()"
+        )
+    if not isinstance(input, TensorBase) and not isinstance(other, TensorBase):
+        xp = xp_of(condition.array)
+        kind = dtypes.result_type(input, other)
+        input, other = wrap(xp.asarray(input, kind)), wrap(xp.asarray(other, kind))
+    x, y = pair(input, other, "where")
+    if x.array.dtype != y.array.dtype:
+        x, y = promoted(x, y)
+    check_broadcast(condition.array.shape, x.array.shape, "where")
+    check_broadcast(condition.array.shape, y.array.shape, "where")
+    return _where(condition, x, y)
+
+
+# --------------------------------------------------------------- comparison and logic: no gradients
+
+
+def _comparison(ufunc: str, name: str) -> Any:
+    def function(input: Any, other: Any) -> Any:
+        x, y = pair(input, other, name)
+        if x.array.dtype != y.array.dtype:
+            x, y = promoted(x, y)
+        return wrap(getattr(xp_of(x.array), ufunc)(x.array, y.array))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Elementwise {ufunc.replace('_', ' ')}; a tensor of dtype bool."
+    return function
+
+
+eq = _comparison("equal", "eq")
+ne = _comparison("not_equal", "ne")
+lt = _comparison("less", "lt")
+le = _comparison("less_equal", "le")
+gt = _comparison("greater", "gt")
+ge = _comparison("greater_equal", "ge")
+logical_and = _comparison("logical_and", "logical_and")
+logical_or = _comparison("logical_or", "logical_or")
+logical_xor = _comparison("logical_xor", "logical_xor")
+bitwise_and = _comparison("bitwise_and", "bitwise_and")
+bitwise_or = _comparison("bitwise_or", "bitwise_or")
+bitwise_xor = _comparison("bitwise_xor", "bitwise_xor")
+
+
+def logical_not(input: Any) -> Any:
+    """True where input is zero."""
+    return wrap(xp_of(input.array).logical_not(input.array))
+
+
+def bitwise_not(input: Any) -> Any:
+    """Every bit inverted (of a boolean: the opposite)."""
+    return wrap(~input.array)
+
+
+def isnan(input: Any) -> Any:
+    """True where input is not a number."""
+    return wrap(xp_of(input.array).isnan(input.array))
+
+
+def isinf(input: Any) -> Any:
+    """True where input is infinite."""
+    return wrap(xp_of(input.array).isinf(input.array))
+
+
+def isfinite(input: Any) -> Any:
+    """True where input is neither infinite nor NaN."""
+    return wrap(xp_of(input.array).isfinite(input.array))
+
+
+def isclose(
+    input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Any:
+    """True where |input - other| <= atol + rtol |other|."""
+    xp = xp_of(input.array)
+    return wrap(xp.isclose(input.array, other.array, rtol=rtol, atol=atol, equal_nan=equal_nan))
+
+
+def allclose(
+    input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """True if |input - other| <= atol + rtol |other| everywhere."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+
+
+def equal(input: Any, other: Any) -> bool:
+    """True if both have the same shape and the same elements."""
+    return input.array.shape == other.array.shape and bool((input.array == other.array).all())
+
+
+def sign(input: Any) -> Any:
+    """-1, 0 or 1; its derivative is 0."""
+    return _step(input, ufunc="sign")
+
+
+@differentiable
+def _step(x, *, ufunc):
+    """A function that is constant between its jumps: its derivative is 0."""
+    return getattr(xp_of(x.array), ufunc)(x.array), (lambda dy: dy * 0,)
+
+
+def floor(input: Any) -> Any:
+    """The largest integer that is not above input; derivative 0."""
+    return input if input.array.dtype.kind != "f" else _step(input, ufunc="floor")
+
+
+def ceil(input: Any) -> Any:
+    """The smallest integer that is not below input; derivative 0."""
+    return input if input.array.dtype.kind != "f" else _step(input, ufunc="ceil")
+
+
+def trunc(input: Any) -> Any:
+    """input without its fractional part; derivative 0."""
+    return input if input.array.dtype.kind != "f" else _step(input, ufunc="trunc")
+
+
+def round(input: Any, *, decimals: int = 0) -> Any:
+    """The nearest integer, halves to even; derivative 0."""
+    if input.array.dtype.kind != "f":
+        return input
+    if decimals:
+        scale = 10.0**decimals
+        return _step(input * scale, ufunc="rint") / scale
+    return _step(input, ufunc="rint")

@@ -1,0 +1,589 @@
+"""Tensors from data, from a size, from a range and from random numbers, with PyTorch's dtypes.
+
+Python floats give the default dtype (float32), ints int64, bools bool; NumPy arrays and numbers
+keep their own. Random numbers come from `generator`, by default the one that `manual_seed` seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.tape import TensorBase, wrap
+from ..device import check_device, device_of, move, xp_of
+from ..random import Generator, default_generator
+from .dims import as_int
+
+# ------------------------------------------------------------------------------ from data
+
+
+def _made(array: Any, device: Any, requires_grad: bool = False) -> Any:
+    """A new leaf tensor on the array, moved to a device."""
+    result: Any = wrap(array if device is None else move(array, check_device(device)))
+    return result.requires_grad_() if requires_grad else result
+
+
+def _kind(dtype: Any) -> np.dtype[Any]:
+    """NumPy's dtype for a `dtype` argument, the default one for None."""
+    return (dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)).numpy
+
+
+def _array_of(data: Any, dtype: Any) -> Any:
+    """A new array of nested data, in the dtype that PyTorch would infer (or the given one)."""
+    if isinstance(data, TensorBase):
+        return data.array.astype(data.array.dtype if dtype is None else _kind(dtype))
+    leaf = data
+    while isinstance(leaf, list | tuple) and leaf:
+        leaf = leaf[0]
+    if isinstance(leaf, TensorBase):
+        data = _arrays(data)
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ValueError(
+            f"tensor: expected nested sequences of equal length at each level ({error})"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"tensor: invalid data type {type(leaf).__name__!r}; a tensor holds numbers or "
+            "booleans."
+        )
+    if dtype is not None:
+        return array.astype(_kind(dtype), copy=False)
+    python = isinstance(leaf, bool | int | float | list | tuple)
+    if array.dtype.kind == "f" and python and not isinstance(leaf, np.generic):
+        # (np.float64 is a Python float too, and keeps its dtype.)
+        return array.astype(_kind(None), copy=False)
+    return array.astype(dtypes.as_dtype(array.dtype).numpy, copy=False)
+
+
+def _arrays(data: Any) -> Any:
+    """Nested data with arrays in place of tensors."""
+    if isinstance(data, TensorBase):
+        return data.array
+    return [_arrays(d) for d in data] if isinstance(data, list | tuple) else data
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A new tensor with a copy of the data: a number, nested lists, an array or a tensor.
+
+    Raises ValueError for lists of unequal length, TypeError for what is not numbers.
+    """
+    return _made(_array_of(data, dtype), device, requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """The data as a tensor, without a copy where its memory can be used as it is."""
+    if isinstance(data, TensorBase):
+        x: Any = data
+        x = x if dtype is None else x.to(dtypes.as_dtype(dtype))
+        return x if device is None else x.to(check_device(device))
+    if isinstance(data, np.ndarray):
+        kind = dtypes.as_dtype(data.dtype if dtype is None else dtype).numpy
+        return _made(np.asarray(data).astype(kind, copy=False), device)
+    return tensor(data, dtype=dtype, device=device)
+
+
+asarray = as_tensor
+
+
+def from_numpy(ndarray: Any) -> Any:
+    """A tensor on the memory of a NumPy array: a change of one shows in the other."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(
+            f"from_numpy: expected np.ndarray (got {type(ndarray).__name__}); use tensor()"
+        )
+    dtypes.as_dtype(ndarray.dtype)
+    return wrap(np.asarray(ndarray))
+
+
+# ----------------------------------------------------------------------------------- of a size
+
+
+def _size(sizes: Any, size: Any = None) -> tuple[int, ...]:
+    """A size given as ints, as one sequence, or by name."""
+    if size is not None:
+        sizes = size if isinstance(size, tuple | list) else (size,)
+    elif len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+        sizes = sizes[0]
+    found = tuple([as_int(n, "size") for n in sizes])
+    if any(n < 0 for n in found):
+        raise RuntimeError(f"Trying to create tensor with negative dimension: {list(found)}")
+    return found
+
+
+def zeros(
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """A tensor of zeros."""
+    return _made(np.zeros(_size(sizes, size), _kind(dtype)), device, requires_grad)
+
+
+def ones(
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """A tensor of ones."""
+    return _made(np.ones(_size(sizes, size), _kind(dtype)), device, requires_grad)
+
+
+def empty(
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """A tensor with whatever its memory holds."""
+    return _made(np.empty(_size(sizes, size), _kind(dtype)), device, requires_grad)
+
+
+def full(
+    size: Sequence[int],
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """A tensor of one value; without a dtype, in the value's own (an int gives int64)."""
+    value = fill_value.array if isinstance(fill_value, TensorBase) else fill_value
+    kind = _array_of(value, None).dtype if dtype is None else _kind(dtype)
+    return _made(np.full(_size((size,)), value, kind), device, requires_grad)
+
+
+def _like(input: Any, dtype: Any, device: Any) -> dict[str, Any]:
+    """The dtype and device of a new tensor that follows another, unless given."""
+    return {
+        "dtype": dtypes.of(input.array) if dtype is None else dtype,
+        "device": device_of(input.array) if device is None else device,
+    }
+
+
+def zeros_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """Zeros of input's size and dtype."""
+    return zeros(input.array.shape, requires_grad=requires_grad, **_like(input, dtype, device))
+
+
+def ones_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """Ones of input's size and dtype."""
+    return ones(input.array.shape, requires_grad=requires_grad, **_like(input, dtype, device))
+
+
+def empty_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """A tensor of input's size and dtype with whatever its memory holds."""
+    return empty(input.array.shape, requires_grad=requires_grad, **_like(input, dtype, device))
+
+
+def full_like(
+    input: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """A tensor of one value, of input's size and dtype."""
+    like = _like(input, dtype, device)
+    return full(input.array.shape, fill_value, requires_grad=requires_grad, **like)
+
+
+def new_zeros(
+    input: Any,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Zeros of a size, in input's dtype."""
+    return zeros(_size(sizes, size), requires_grad=requires_grad, **_like(input, dtype, device))
+
+
+def new_ones(
+    input: Any,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Ones of a size, in input's dtype."""
+    return ones(_size(sizes, size), requires_grad=requires_grad, **_like(input, dtype, device))
+
+
+def new_empty(
+    input: Any,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """A tensor of a size, in input's dtype, with whatever its memory holds."""
+    return empty(_size(sizes, size), requires_grad=requires_grad, **_like(input, dtype, device))
+
+
+def new_full(
+    input: Any,
+    size: Sequence[int],
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """A tensor of one value and a size, in input's dtype."""
+    return full(size, fill_value, requires_grad=requires_grad, **_like(input, dtype, device))
+
+
+def new_tensor(
+    input: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """A new tensor with a copy of the data, in input's dtype."""
+    return tensor(data, requires_grad=requires_grad, **_like(input, dtype, device))
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """The unit matrix (N, N), or (N, M) with ones on its diagonal."""
+    return _made(np.eye(n, m, dtype=_kind(dtype)), device, requires_grad)
+
+
+# -------------------------------------------------------------------------------------- ranges
+
+
+def _number(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """start, start + step, ... up to but not including end; int64 if all three are ints."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = _number(start), _number(end), _number(step)
+    if step == 0 or (end - start) * step < 0:
+        raise RuntimeError(
+            "arange: upper bound and lower bound inconsistent with step sign: from "
+            f"{start} to {end} in steps of {step}"
+        )
+    whole = all(isinstance(v, int) for v in (start, end, step))
+    kind = np.dtype(np.int64) if dtype is None and whole else _kind(dtype)
+    count = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    return _made((np.arange(count) * step + start).astype(kind), device, requires_grad)
+
+
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """`steps` numbers at equal distances from start to end, both included."""
+    steps = as_int(steps, "linspace")
+    if steps < 0:
+        raise RuntimeError(f"linspace: number of steps must be non-negative, but is {steps}")
+    values = np.linspace(_number(start), _number(end), steps)
+    return _made(values.astype(_kind(dtype)), device, requires_grad)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """`base` to the powers of `linspace(start, end, steps)`."""
+    values = np.logspace(_number(start), _number(end), as_int(steps, "logspace"), base=base)
+    return _made(values.astype(_kind(dtype)), device, requires_grad)
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None
+) -> Any:
+    """(2, count): the rows and columns of the lower triangle of a (row, col) matrix."""
+    return _made(np.stack(np.tril_indices(row, offset, col)).astype(_kind(dtype)), device)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None
+) -> Any:
+    """(2, count): the rows and columns of the upper triangle of a (row, col) matrix."""
+    return _made(np.stack(np.triu_indices(row, offset, col)).astype(_kind(dtype)), device)
+
+
+# -------------------------------------------------------------------------------- random numbers
+
+
+def _stream(generator: Generator | None) -> np.random.Generator:
+    return (default_generator if generator is None else generator).numpy
+
+
+def _floating_kind(dtype: Any, name: str) -> np.dtype[Any]:
+    kind = _kind(dtype)
+    if kind.kind != "f":
+        raise RuntimeError(f"{name}: not implemented for {kind}; use a floating-point dtype")
+    return kind
+
+
+def rand(
+    *sizes: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Random numbers, uniform in [0, 1)."""
+    kind = _floating_kind(dtype, "rand")
+    # Drawn in its own precision: a float64 just below 1 would be rounded to 1.
+    drawn_as = np.float64 if kind == np.float64 else np.float32
+    values = _stream(generator).random(_size(sizes, size), dtype=drawn_as)
+    return _made(values.astype(kind, copy=False), device, requires_grad)
+
+
+def randn(
+    *sizes: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Random numbers from the normal distribution with mean 0 and variance 1."""
+    kind = _floating_kind(dtype, "randn")
+    drawn_as = np.float64 if kind == np.float64 else np.float32
+    values = _stream(generator).standard_normal(_size(sizes, size), dtype=drawn_as)
+    return _made(values.astype(kind, copy=False), device, requires_grad)
+
+
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = dtypes.int64,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Random integers, uniform in [low, high); randint(high, size) starts from 0."""
+    if isinstance(high, tuple | list):
+        low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
+    if size is None:
+        raise TypeError("randint: a size is missing: randint(low, high, size)")
+    if low >= high:
+        raise RuntimeError(f"randint: expects low < high, but got low={low} >= high={high}")
+    values = _stream(generator).integers(low, high, _size((size,)))
+    return _made(values.astype(_kind(dtype), copy=False), device, requires_grad)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = dtypes.int64,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """The integers 0 to n - 1 in random order."""
+    values = _stream(generator).permutation(n)
+    return _made(values.astype(_kind(dtype), copy=False), device, requires_grad)
+
+
+def rand_like(
+    input: Any,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """Random numbers, uniform in [0, 1), of input's size and dtype."""
+    like = _like(input, dtype, device)
+    return rand(input.array.shape, generator=generator, requires_grad=requires_grad, **like)
+
+
+def randn_like(
+    input: Any,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """Normally distributed random numbers of input's size and dtype."""
+    like = _like(input, dtype, device)
+    return randn(input.array.shape, generator=generator, requires_grad=requires_grad, **like)
+
+
+def randint_like(
+    input: Any,
+    low: int,
+    high: int | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """Random integers, uniform in [low, high) (or [0, low)), of input's size and dtype."""
+    if high is None:
+        low, high = 0, low
+    return randint(
+        low,
+        high,
+        input.array.shape,
+        generator=generator,
+        requires_grad=requires_grad,
+        **_like(input, dtype, device),
+    )
+
+
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Random numbers from the normal distribution; mean and std are numbers or tensors.
+
+    size: needed where neither is a tensor.
+    """
+    given = [v.array for v in (mean, std) if isinstance(v, TensorBase)]
+    if not given and size is None:
+        raise TypeError("normal: a size is needed where mean and std are numbers")
+    if given and size is not None:
+        raise TypeError("normal: size goes with numbers; tensors have a size already")
+    least = std.array.min(initial=0) if isinstance(std, TensorBase) else std
+    if least < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {least}")
+    if given:
+        shape = np.broadcast_shapes(*[a.shape for a in given])
+        dtype = dtypes.of(given[0]) if dtype is None else dtype
+        device = device_of(given[0]) if device is None else device
+    else:
+        shape = _size((size,))
+    draws = randn(shape, generator=generator, dtype=dtype, device=device).array
+    center, width = (v.array if isinstance(v, TensorBase) else v for v in (mean, std))
+    values = (draws * width + center).astype(draws.dtype, copy=False)
+    return _made(values, None, requires_grad)
+
+
+def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
+    """1 with the probability that input (or p) gives for each element, else 0; no gradient."""
+    x = input.array
+    chance = move(x, "cpu") if p is None else p
+    if np.size(chance) and not (np.min(chance) >= 0 and np.max(chance) <= 1):
+        raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1, a probability per element")
+    draws = _stream(generator).random(x.shape) < chance
+    return wrap(xp_of(x).asarray(draws.astype(x.dtype)))
+
+
+def multinomial(
+    input: Any,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Any:
+    """Positions drawn with probabilities in proportion to input, a vector or rows of weights.
+
+    Without replacement each comes at most once: of exponential waiting times at rates `input`, the
+    first to end. Raises RuntimeError for weights that are negative, or too few that are not zero.
+    """
+    weights = move(input.array, "cpu").astype(np.float64)
+    if weights.ndim not in (1, 2) or input.array.dtype.kind != "f":
+        raise RuntimeError(
+            "multinomial: prob_dist must be 1 or 2 dim and of a floating-point dtype, but has "
+            f"shape {list(weights.shape)} and dtype {input.array.dtype}"
+        )
+    if num_samples <= 0:
+        raise RuntimeError("multinomial: cannot sample n_sample <= 0 samples")
+    rows = weights.reshape(-1, weights.shape[-1])
+    if not (np.isfinite(rows).all() and (rows >= 0).all() and (rows.sum(1) > 0).all()):
+        raise RuntimeError(
+            "multinomial: probability tensor contains either `inf`, `nan` or element < 0, or a row "
+            "whose sum is 0"
+        )
+    stream = _stream(generator)
+    if replacement:
+        ends = rows.cumsum(1)
+        # Below the last end: a draw never lands on a weight of 0 behind it.
+        at = stream.random((len(rows), num_samples)) * ends[:, -1:]
+        drawn = [np.searchsorted(e, a, side="right") for e, a in zip(ends, at, strict=True)]
+        positions = np.stack(drawn)
+    else:
+        if num_samples > (rows > 0).sum(1).min():
+            raise RuntimeError(
+                f"multinomial: cannot sample n_sample={num_samples} > the number of weights that "
+                "are not zero without replacement"
+            )
+        waiting = np.full(rows.shape, np.inf)
+        np.divide(stream.standard_exponential(rows.shape), rows, out=waiting, where=rows > 0)
+        positions = waiting.argsort(1, kind="stable")[:, :num_samples]
+    shape = (*weights.shape[:-1], num_samples)
+    return wrap(xp_of(input.array).asarray(positions.reshape(shape).astype(np.int64)))

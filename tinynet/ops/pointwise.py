@@ -1,0 +1,191 @@
+"""Functions of one variable, elementwise, each beside its derivative.
+
+A pullback with a second parameter is handed the output: exp, tanh and sigmoid are cheaper to
+differentiate from their value than from their argument. Integers are taken as floating point.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from ..autograd.tape import differentiable
+from ..device import xp_of
+from .arithmetic import floating
+
+
+def _of_floats(operation: Any) -> Any:
+    """The public form: integers and booleans are converted first."""
+
+    @functools.wraps(operation)
+    def function(input: Any) -> Any:
+        return operation(input if input.array.dtype.kind == "f" else floating(input))
+
+    return function
+
+
+@_of_floats
+@differentiable
+def exp(x):
+    return xp_of(x.array).exp(x.array), (lambda dy, y: dy * y,)
+
+
+@_of_floats
+@differentiable
+def exp2(x):
+    return xp_of(x.array).exp2(x.array), (lambda dy, y: dy * y * math.log(2),)
+
+
+@_of_floats
+@differentiable
+def expm1(x):
+    return xp_of(x.array).expm1(x.array), (lambda dy, y: dy * (y + 1),)
+
+
+@_of_floats
+@differentiable
+def log(x):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return xp_of(x.array).log(x.array), (lambda dy: dy / x,)
+
+
+@_of_floats
+@differentiable
+def log2(x):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return xp_of(x.array).log2(x.array), (lambda dy: dy / (x * math.log(2)),)
+
+
+@_of_floats
+@differentiable
+def log10(x):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return xp_of(x.array).log10(x.array), (lambda dy: dy / (x * math.log(10)),)
+
+
+@_of_floats
+@differentiable
+def log1p(x):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return xp_of(x.array).log1p(x.array), (lambda dy: dy / (x + 1),)
+
+
+@_of_floats
+@differentiable
+def sqrt(x):
+    with np.errstate(invalid="ignore"):
+        return xp_of(x.array).sqrt(x.array), (lambda dy, y: dy / (2 * y),)
+
+
+@_of_floats
+@differentiable
+def rsqrt(x):
+    """1 / sqrt(x); derivative -y^3 / 2."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 1 / xp_of(x.array).sqrt(x.array), (lambda dy, y: dy * (y * y * y) * -0.5,)
+
+
+@_of_floats
+@differentiable
+def reciprocal(x):
+    """1 / x; derivative -y^2."""
+    with np.errstate(divide="ignore"):
+        return 1 / x.array, (lambda dy, y: -dy * (y * y),)
+
+
+@differentiable
+def square(x):
+    return x.array * x.array, (lambda dy: dy * x * 2,)
+
+
+@_of_floats
+@differentiable
+def tanh(x):
+    return xp_of(x.array).tanh(x.array), (lambda dy, y: dy * (1 - y * y),)
+
+
+@_of_floats
+@differentiable
+def sigmoid(x):
+    """1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2, which does not overflow; derivative y (1 - y)."""
+    half = x.array.dtype.type(0.5)
+    return xp_of(x.array).tanh(x.array * half) * half + half, (lambda dy, y: dy * (y * (1 - y)),)
+
+
+@_of_floats
+@differentiable
+def sin(x):
+    return xp_of(x.array).sin(x.array), (lambda dy: dy * cos(x),)
+
+
+@_of_floats
+@differentiable
+def cos(x):
+    return xp_of(x.array).cos(x.array), (lambda dy: -dy * sin(x),)
+
+
+@_of_floats
+@differentiable
+def tan(x):
+    return xp_of(x.array).tan(x.array), (lambda dy, y: dy * (1 + y * y),)
+
+
+@_of_floats
+@differentiable
+def asin(x):
+    return xp_of(x.array).arcsin(x.array), (lambda dy: dy / sqrt(1 - x * x),)
+
+
+@_of_floats
+@differentiable
+def acos(x):
+    return xp_of(x.array).arccos(x.array), (lambda dy: -dy / sqrt(1 - x * x),)
+
+
+@_of_floats
+@differentiable
+def atan(x):
+    return xp_of(x.array).arctan(x.array), (lambda dy: dy / (1 + x * x),)
+
+
+@_of_floats
+@differentiable
+def sinh(x):
+    return xp_of(x.array).sinh(x.array), (lambda dy: dy * cosh(x),)
+
+
+@_of_floats
+@differentiable
+def cosh(x):
+    return xp_of(x.array).cosh(x.array), (lambda dy: dy * sinh(x),)
+
+
+@_of_floats
+@differentiable
+def asinh(x):
+    return xp_of(x.array).arcsinh(x.array), (lambda dy: dy / sqrt(x * x + 1),)
+
+
+@_of_floats
+@differentiable
+def atanh(x):
+    return xp_of(x.array).arctanh(x.array), (lambda dy: dy / (1 - x * x),)
+
+
+@_of_floats
+@differentiable
+def erf(x):
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x; derivative 2/sqrt(pi) exp(-x^2)."""
+    return _erf(x.array), (lambda dy: dy * exp(-(x * x)) * (2 / math.sqrt(math.pi)),)
+
+
+def _erf(a: Any) -> Any:
+    if xp_of(a) is not np:
+        import cupyx.scipy.special
+
+        return cupyx.scipy.special.erf(a)
+    # NumPy has no erf and the standard library's is exact but scalar.
+    return np.vectorize(math.erf, otypes=[a.dtype])(a) if a.size else a.copy()

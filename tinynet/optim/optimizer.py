@@ -1,0 +1,199 @@
+"""Optimizer: parameters in groups with their settings, a state for each, and the step."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+
+from ..autograd.mode import enable_grad, no_grad
+from ..ops import creation
+from ..tensor import RemovableHandle, Tensor
+
+
+class Optimizer:
+    """Base class: an optimiser is the formula in `update`, everything else is here.
+
+    params: tensors, or dicts with "params" and settings of their own; `defaults` are the
+    settings of a group that does not say otherwise.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or "
+                f"dicts, but got {params.type()}"
+            )
+        for hint in ("differentiable", "capturable"):
+            if defaults.get(hint):
+                raise NotImplementedError(f"{type(self).__name__}: {hint}=True is not supported")
+        self.defaults = defaults
+        self.state: defaultdict[Any, Any] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        self._steps = 0
+        self._step_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._step_post_hooks: OrderedDict[int, Any] = OrderedDict()
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def update(
+        self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        """Change `param` in place, given its gradient; `state` is this parameter's own."""
+        raise NotImplementedError
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; returns what `closure` (if given) returns."""
+        self._steps += 1
+        for pre_hook in list(self._step_pre_hooks.values()):
+            pre_hook(self, (closure,), {})
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        with no_grad():
+            for group in self.param_groups:
+                for param in group["params"]:
+                    if param.grad is not None:
+                        self.update(param, param.grad, self.state[param], group)
+        for post_hook in list(self._step_post_hooks.values()):
+            post_hook(self, (closure,), {})
+        return loss
+
+    def never_stepped(self) -> bool:
+        """True if `step` was not called yet (a subclass with a `step` of its own is not counted)."""
+        return type(self).step is Optimizer.step and self._steps == 0
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop all gradients, or set them to zero."""
+        for param in self._params():
+            if param.grad is not None:
+                if set_to_none:
+                    param.grad = None
+                else:
+                    param.grad.detach_().zero_()
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Optimise further parameters, with settings of their own where given."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the "
+                "ordering of tensors in sets will change between runs. Please use a list instead."
+            )
+        params = [params] if isinstance(params, Tensor) else list(params)
+        for param in params:
+            if not isinstance(param, Tensor):
+                raise TypeError(
+                    "optimizer can only optimize Tensors, but one of the params is "
+                    + type(param).__name__
+                )
+            if not param.is_leaf:
+                raise ValueError("can't optimize a non-leaf Tensor")
+        if len({id(p) for p in params}) != len(params):
+            raise ValueError("some parameters appear more than once in one parameter group")
+        if {id(p) for p in params} & {id(p) for p in self._params()}:
+            raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append({**self.defaults, **param_group, "params": params})
+
+    def _params(self) -> Iterable[Any]:
+        return chain.from_iterable(group["params"] for group in self.param_groups)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state by the parameters' positions, and the groups' settings."""
+        position = {id(param): i for i, param in enumerate(self._params())}
+        return {
+            "state": {position.get(id(p), p): state for p, state in self.state.items()},
+            "param_groups": [
+                {
+                    **{k: v for k, v in group.items() if k != "params"},
+                    "params": [position[id(p)] for p in group["params"]],
+                }
+                for group in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave; tensors are converted to their parameter's dtype."""
+        groups = deepcopy(state_dict["param_groups"])
+        if len(groups) != len(self.param_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        for ours, saved in zip(self.param_groups, groups, strict=True):
+            if len(ours["params"]) != len(saved["params"]):
+                raise ValueError(
+                    "loaded state dict contains a parameter group that doesn't match the size of "
+                    "optimizer's group"
+                )
+        numbers = chain.from_iterable(group["params"] for group in groups)
+        param_of = dict(zip(numbers, self._params(), strict=True))
+        state: defaultdict[Any, Any] = defaultdict(dict)
+        for key, values in state_dict["state"].items():
+            if key in param_of:
+                param = param_of[key]
+                state[param] = {k: _fitted(k, v, param) for k, v in values.items()}
+            else:
+                state[key] = values
+        self.state = state
+        self.param_groups = [
+            {**saved, "params": ours["params"]}
+            for ours, saved in zip(self.param_groups, groups, strict=True)
+        ]
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call hook(optimizer, args, kwargs) before each step."""
+        return RemovableHandle(self._step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call hook(optimizer, args, kwargs) after each step."""
+        return RemovableHandle(self._step_post_hooks, hook)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+            lines.append("")
+        return "\n".join(lines[:-1]) + "\n)"
+
+
+def _fitted(name: str, value: Any, param: Tensor) -> Any:
+    """A copy of a loaded value, in the parameter's dtype and on its device (not the step count)."""
+    if not isinstance(value, Tensor):
+        return deepcopy(value)
+    if name == "step":
+        return value.clone()
+    kind = param.dtype if param.is_floating_point() else value.dtype
+    return value.to(device=param.device, dtype=kind).clone()
+
+
+def zeros_like(param: Tensor) -> Tensor:
+    """A fresh state tensor of the parameter's shape, dtype and device."""
+    return creation.zeros(*param.shape, dtype=param.dtype, device=param.device)
+
+
+def count_step(state: dict[str, Any]) -> int:
+    """The number of this step, from 1; kept as PyTorch keeps it, a float32 tensor."""
+    if "step" not in state:
+        state["step"] = creation.tensor(0.0, dtype="float32")
+    state["step"].add_(1)
+    return int(state["step"])
+
+
+def at_least_zero(what: str, value: float) -> float:
+    """`value` as a float (from a one-element tensor too), or ValueError if it is negative or NaN."""
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            raise ValueError(f"Tensor {what} must be 1-element")
+        value = value.item()
+    if not value >= 0.0:
+        raise ValueError(f"Invalid {what}: {value}")
+    return value

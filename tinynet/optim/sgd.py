@@ -1,0 +1,74 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import tinynet.kernels as kernels
+
+from ..autograd.tape import mark_modified
+from ..tensor import Tensor
+from .optimizer import Optimizer, at_least_zero, zeros_like
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum and weight decay if wanted.
+
+        g = grad + weight_decay * param                        (-grad if maximize)
+        b = momentum * b + (1 - dampening) * g                 (at first b = g)
+        param -= lr * (g + momentum * b if nesterov else b)
+
+    Sutskever et al. 2013.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        defaults = {
+            "lr": at_least_zero("learning rate", lr),
+            "momentum": at_least_zero("momentum value", momentum),
+            "dampening": dampening,
+            "weight_decay": at_least_zero("weight_decay value", weight_decay),
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        super().__init__(params, defaults)
+
+    def update(
+        self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        momentum = group["momentum"]
+        buffer = state.get("momentum_buffer")
+        first = buffer is None
+        if momentum and first:
+            buffer = state["momentum_buffer"] = zeros_like(param)
+        kernels.of(param.array, grad.array).optimizer.sgd_step(
+            param.array,
+            grad.array,
+            buffer.array if momentum else None,
+            lr=group["lr"],
+            momentum=momentum,
+            dampening=group["dampening"],
+            weight_decay=group["weight_decay"],
+            nesterov=group["nesterov"],
+            maximize=group["maximize"],
+            first=first,
+        )
+        mark_modified(param, "SGD.step")

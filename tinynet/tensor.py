@@ -1,0 +1,934 @@
+"""`Tensor`: an array that remembers where it came from, with PyTorch's methods and operators.
+
+The methods are the operations of `tinynet.ops`, assigned below by name; only what needs the tensor
+itself (gradients, in-place changes, conversion, printing) is written here.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .autograd import engine, tape
+from .autograd.mode import mode
+from .autograd.tape import AccumulateGrad, Node, Output, TensorBase, node_of, wrap
+from .device import check_device, device, device_of, move, xp_of
+from .dtypes import dtype
+from .formatting import format_tensor
+from .ops import (
+    activation,
+    arithmetic,
+    creation,
+    indexing,
+    linalg,
+    pointwise,
+    reduction,
+)
+from .ops import (
+    shape as shapes,
+)
+from .ops import (
+    softmax as softmaxes,
+)
+from .random import Generator, default_generator
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple with `numel()`, printed as PyTorch prints it."""
+
+    def numel(self) -> int:
+        """The number of elements: the product of the sizes."""
+        return int(np.prod(self, dtype=np.int64))
+
+    def __repr__(self) -> str:
+        return f"tinynet.Size({list(self)})"
+
+
+class RemovableHandle:
+    """Given by a `register_hook`; `remove()` takes the hook away."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self.hooks = hooks
+        self.key = id(self)
+        hooks[self.key] = hook
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        self.hooks.pop(self.key, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def in_place(operation: Any, name: str) -> Any:
+    """The method that writes an operation's result into its first operand's memory."""
+
+    @functools.wraps(operation)
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        tape.check_writable(self, name)
+        result = operation(self, *args, **kwargs)
+        target = self.array
+        if result.array.shape != target.shape:
+            raise RuntimeError(
+                f"{name}: output with shape {list(target.shape)} doesn't match the broadcast shape "
+                f"{list(result.array.shape)}; use the out-of-place operation."
+            )
+        if not dtypes.can_cast(result.array.dtype, target.dtype):
+            raise RuntimeError(
+                f"{name}: result type {dtypes.of(result.array)} can't be cast to the desired "
+                f"output type {dtypes.of(target)}"
+            )
+        if result.array.dtype != target.dtype:
+            result = arithmetic.cast(result, dtype=target.dtype)
+        target[...] = result.array
+        tape.rebase(self, result, name)
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"`{operation.__name__.strip('_')}`, written into this tensor's memory."
+    return method
+
+
+class Tensor(TensorBase):
+    """An n-dimensional array whose history is recorded, so that gradients can be taken.
+
+    Make one with `tinynet.tensor`, `zeros`, `randn`, `from_numpy`, ...; `Tensor(...)` itself takes
+    sizes, or data, and gives the default dtype, as PyTorch's does.
+    """
+
+    __array_priority__ = 1000  # so that ndarray + Tensor asks the Tensor
+
+    def __new__(cls, *data: Any, requires_grad: bool = False) -> Any:
+        kind = dtypes.get_default_dtype().numpy
+        if not data:
+            array = np.empty(0, kind)
+        elif all(isinstance(d, int) and not isinstance(d, bool) for d in data):
+            array = np.zeros(data, kind)
+        elif len(data) == 1:
+            value = data[0]
+            array = value.array if isinstance(value, TensorBase) else np.array(value, kind)
+        else:
+            raise TypeError("Tensor: expected sizes (Tensor(2, 3)) or one sequence of data")
+        tensor = object.__new__(cls)
+        tensor.array = array
+        if requires_grad:
+            tensor.requires_grad_()
+        return tensor
+
+    # ------------------------------------------------------------------------------- what it is
+
+    @property
+    def shape(self) -> Size:
+        """The size of each dimension."""
+        return Size(self.array.shape)
+
+    @property
+    def dtype(self) -> dtype:
+        """The type of the elements."""
+        return dtypes.of(self.array)
+
+    @property
+    def device(self) -> device:
+        """Where the elements are: cpu or cuda."""
+        return device_of(self.array)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.array.nbytes
+
+    @property
+    def is_cuda(self) -> bool:
+        """True if the elements are on a GPU."""
+        return self.device.type == "cuda"
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self.array.shape[dim]
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self.array.size
+
+    nelement = numel
+    ndimension = dim
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.array.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements to step in memory for one step in each dimension."""
+        strides = tuple(s // self.array.itemsize for s in self.array.strides)
+        return strides if dim is None else strides[dim]
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return self.array.ctypes.data if xp_of(self.array) is np else self.array.data.ptr
+
+    def is_contiguous(self) -> bool:
+        """True if the elements lie in memory in index order without gaps."""
+        return self.array.flags.c_contiguous
+
+    def is_floating_point(self) -> bool:
+        """True for float16, float32 and float64."""
+        return self.array.dtype.kind == "f"
+
+    def get_device(self) -> int:
+        """The GPU's index, or -1 on the CPU."""
+        return -1 if self.device.type == "cpu" else int(self.device.index or 0)
+
+    # ------------------------------------------------------------------------------- gradients
+
+    @property
+    def requires_grad(self) -> bool:
+        """True if operations on this tensor are recorded."""
+        return node_of(self) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Start (or stop) recording what is computed from this leaf tensor."""
+        node = node_of(self)
+        if node is not None and node.__class__ is not AccumulateGrad:
+            if not requires_grad:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables; use detach() to "
+                    "get a tensor without history"
+                )
+            return self
+        if not requires_grad:
+            self._node = None
+        elif node is None:
+            if self.array.dtype.kind != "f":
+                raise RuntimeError(
+                    "only Tensors of floating point dtype can require gradients, and this one has "
+                    f"{self.dtype}; call .float() first"
+                )
+            self._node = AccumulateGrad(self)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """True if no recorded operation made this tensor."""
+        node = node_of(self)
+        return node is None or node.__class__ is AccumulateGrad
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node of the operation that made this tensor, None for a leaf."""
+        node = node_of(self)
+        if node.__class__ is AccumulateGrad:
+            return None
+        return node.source if isinstance(node, Output) else node
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of its operation this tensor is."""
+        node = node_of(self)
+        return node.index if isinstance(node, Output) else 0
+
+    @property
+    def _version(self) -> int:
+        """How often this tensor's memory was changed in place."""
+        return 0 if self._storage is None else self._storage.version
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add d(self)/d(leaf) to the `.grad` of every leaf that this tensor was computed from.
+
+        gradient: dL/d(self), needed unless self is a single number (then it is 1).
+        retain_graph: keep what the tape remembers, to walk it again (default: create_graph).
+        create_graph: record the backward pass itself, for higher derivatives.
+        """
+        engine.backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def retain_grad(self) -> None:
+        """Keep this tensor's gradient in `.grad` although it is not a leaf."""
+        node = node_of(self)
+        if node is None:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if node.__class__ is not AccumulateGrad:
+            node.retained = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """True if `retain_grad()` was called on this (non-leaf) tensor."""
+        node = node_of(self)
+        return node is not None and node.retained is not None and node.retained() is self
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+        """Call `hook(gradient)` when this tensor's gradient is known; it may return another."""
+        node = node_of(self)
+        if node is None:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if node.hooks is None:
+            node.hooks = {}
+        return RemovableHandle(node.hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> RemovableHandle:
+        """Call `hook(tensor)` after this leaf's `.grad` was added to."""
+        node = node_of(self)
+        if node.__class__ is not AccumulateGrad:
+            raise RuntimeError(
+                "post accumulate grad hooks cannot be registered on non-leaf tensors"
+            )
+        if node.post_hooks is None:
+            node.post_hooks = {}
+        return RemovableHandle(node.post_hooks, hook)
+
+    def detach(self) -> Tensor:
+        """A tensor on the same memory, without history."""
+        detached = wrap(self.array)
+        detached._storage = tape.storage_of(self)
+        return detached
+
+    def detach_(self) -> Tensor:
+        """Forget this tensor's history."""
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead")
+        self._node = None
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory without history; unlike PyTorch's, in-place changes are noticed."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.array = value.array
+        self._storage = value._storage
+        self._base = None
+        if self._node.__class__ is AccumulateGrad:
+            self._node.shape, self._node.dtype = self.array.shape, self.array.dtype
+        tape.mark_modified(self, "assignment to .data")
+
+    # ------------------------------------------------------------------------------- conversion
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """The elements as a NumPy array on the same memory."""
+        if node_of(self) is not None and not force:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        if xp_of(self.array) is not np:
+            if force:
+                return self.array.get()
+            raise TypeError(
+                "can't convert cuda device type tensor to numpy. Use Tensor.cpu() to copy the "
+                "tensor to host memory first."
+            )
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.numpy()
+        return np.array(array, dtype=dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        if self.array.size != 1:
+            raise RuntimeError(
+                f"a Tensor with {self.array.size} elements cannot be converted to Scalar: item() "
+                f"needs exactly one element, and the shape is {list(self.array.shape)}"
+            )
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self.array.tolist()
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        """This tensor in another dtype and/or on another device: `to(dtype)`, `to(device)`, ..."""
+        kind, place, copy = _to_arguments(*args, **kwargs)
+        result = self
+        if place is not None and place.type != self.device.type:
+            result = arithmetic_move(result, device=place)
+        if kind is not None and result.array.dtype != kind.numpy:
+            result = arithmetic.cast(result, dtype=kind.numpy)
+        return result.clone() if copy and result is self else result
+
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """The type's old name ("tinynet.FloatTensor"), or this tensor in another dtype."""
+        if dtype is None:
+            return f"tinynet.{_OLD_NAMES[self.dtype]}"
+        if isinstance(dtype, str):
+            names = {name: d for d, name in _OLD_NAMES.items()}
+            dtype = names.get(dtype.rpartition(".")[2], dtype)
+        return self.to(dtypes.as_dtype(dtype))
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """This tensor in other's dtype and on its device."""
+        return self.to(other)
+
+    def cpu(self) -> Tensor:
+        """This tensor in the computer's main memory."""
+        return self.to("cpu")
+
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> Tensor:
+        """This tensor on a GPU."""
+        return self.to("cuda" if device is None else device)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild, (
+            self.__class__,
+            move(self.array, "cpu"),
+            self.requires_grad,
+            self._extra(),
+        )
+
+    def _extra(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "array" and not k.startswith("_")}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment; detach() this one first"
+            )
+        if id(self) in memo:
+            return memo[id(self)]
+        copy = object.__new__(self.__class__)
+        copy.array = self.array.copy()
+        memo[id(self)] = copy
+        if self.requires_grad:
+            copy.requires_grad_()
+        for name, value in self._extra().items():
+            setattr(copy, name, value.clone() if name == "grad" and value is not None else value)
+        return copy
+
+    def __repr__(self) -> str:
+        return format_tensor(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.array.ndim == 0 else repr(self)
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            raise RuntimeError(
+                f"Boolean value of Tensor with {self.array.size} values is ambiguous; use .any(), "
+                ".all() or compare numbers"
+            )
+        return bool(self.array.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.array.dtype.kind not in "iub" or self.array.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.array.item())
+
+    def __len__(self) -> int:
+        if self.array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __contains__(self, element: Any) -> bool:
+        return bool(
+            (self.array == (element.array if isinstance(element, Tensor) else element)).any()
+        )
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __dir__(self) -> list[str]:
+        return [n for n in super().__dir__() if n not in ("array",)]
+
+    # ------------------------------------------------------------------------------- new tensors
+
+    def new_zeros(self, *size: Any, **kwargs: Any) -> Tensor:
+        """Zeros of the given size, in this tensor's dtype and on its device."""
+        return creation.zeros(*size, **self._like(kwargs))
+
+    def new_ones(self, *size: Any, **kwargs: Any) -> Tensor:
+        """Ones of the given size, in this tensor's dtype and on its device."""
+        return creation.ones(*size, **self._like(kwargs))
+
+    def new_empty(self, *size: Any, **kwargs: Any) -> Tensor:
+        """Unset elements of the given size, in this tensor's dtype and on its device."""
+        return creation.empty(*size, **self._like(kwargs))
+
+    def new_full(self, size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
+        """`fill_value` everywhere, in this tensor's dtype and on its device."""
+        return creation.full(size, fill_value, **self._like(kwargs))
+
+    def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:
+        """A copy of data, in this tensor's dtype and on its device."""
+        return creation.tensor(data, **self._like(kwargs))
+
+    def _like(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {"dtype": self.dtype, "device": self.device, **kwargs}
+
+    # ------------------------------------------------------------------------------- in place
+
+    def copy_(self, src: Any, non_blocking: bool = False) -> Tensor:
+        """Overwrite the elements with src's, broadcast and converted to this dtype and device."""
+        tape.check_writable(self, "copy_")
+        src = src if isinstance(src, TensorBase) else creation.tensor(src, dtype=self.dtype)
+        src = src.to(device=self.device, dtype=self.dtype).expand(self.shape)
+        self.array[...] = src.array
+        tape.rebase(self, src, "copy_")
+        return self
+
+    def zero_(self) -> Tensor:
+        """Set every element to 0."""
+        return self.fill_(0)
+
+    def fill_(self, value: Any) -> Tensor:
+        """Set every element to value."""
+        if isinstance(value, TensorBase):
+            return self.copy_(value)
+        return self._write("fill_", lambda a: a.fill(value))
+
+    def _write(self, name: str, write: Callable[[Any], None]) -> Tensor:
+        """Overwrite the elements with something that no gradient flows into."""
+        tape.check_writable(self, name)
+        write(self.array)
+        tape.rebase(self, wrap(self.array), name)
+        return self
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        tape.check_writable(self, "__setitem__")
+        if not isinstance(value, TensorBase):
+            value = creation.tensor(value, dtype=self.dtype, device=self.device)
+        elif value.array.dtype != self.array.dtype:
+            value = arithmetic.cast(value, dtype=self.array.dtype)
+        key = indexing.array_key(key, self.array)
+        if mode.enabled and (node_of(self) is not None or node_of(value) is not None):
+            result = indexing.index_put(self, value, key=key)
+            self.array[...] = result.array
+            tape.rebase(self, result, "__setitem__")
+        else:
+            indexing.assign(self.array, key, value.array)
+            tape.mark_modified(self, "__setitem__")
+
+    def uniform_(self, a: float = 0, b: float = 1, generator: Generator | None = None) -> Tensor:
+        """Fill with numbers drawn uniformly from [a, b)."""
+        return self._draw("uniform_", generator, lambda g: g.random(self.shape) * (b - a) + a)
+
+    def normal_(
+        self, mean: float = 0, std: float = 1, generator: Generator | None = None
+    ) -> Tensor:
+        """Fill with numbers drawn from the normal distribution."""
+        return self._draw(
+            "normal_", generator, lambda g: g.standard_normal(self.shape) * std + mean
+        )
+
+    def bernoulli_(self, p: float = 0.5, generator: Generator | None = None) -> Tensor:
+        """Fill with 1 with probability p, else 0."""
+        return self._draw("bernoulli_", generator, lambda g: g.random(self.shape) < p)
+
+    def random_(self, low: int = 0, high: int | None = None, generator: Any = None) -> Tensor:
+        """Fill with integers drawn uniformly from [low, high), or [0, low) if high is not given."""
+        if high is None:
+            low, high = 0, low or 2**24
+        return self._draw("random_", generator, lambda g: g.integers(low, high, self.shape))
+
+    def exponential_(self, lambd: float = 1, generator: Generator | None = None) -> Tensor:
+        """Fill with numbers drawn from the exponential distribution of rate lambd."""
+        return self._draw("exponential_", generator, lambda g: g.exponential(1 / lambd, self.shape))
+
+    def _draw(self, name: str, generator: Any, draw: Callable[[Any], Any]) -> Tensor:
+        values = draw((generator or default_generator).numpy)
+        xp = xp_of(self.array)
+
+        def write(array: Any) -> None:
+            array[...] = xp.asarray(values).astype(array.dtype)
+
+        return self._write(name, write)
+
+    # ------------------------------------------------------------- operations that are methods
+    # A function of `tinynet.ops` whose first argument is the tensor is a method of the same name.
+
+    add = arithmetic.add
+    sub = arithmetic.sub
+    mul = arithmetic.mul
+    div = arithmetic.div
+    pow = arithmetic.pow
+    neg = arithmetic.neg
+    remainder = arithmetic.remainder
+    fmod = arithmetic.fmod
+    maximum = arithmetic.maximum
+    minimum = arithmetic.minimum
+    clamp = arithmetic.clamp
+    eq = arithmetic.eq
+    ne = arithmetic.ne
+    lt = arithmetic.lt
+    le = arithmetic.le
+    gt = arithmetic.gt
+    ge = arithmetic.ge
+    floor_divide = arithmetic.floor_divide
+    logical_and = arithmetic.logical_and
+    logical_or = arithmetic.logical_or
+    logical_xor = arithmetic.logical_xor
+    logical_not = arithmetic.logical_not
+    bitwise_and = arithmetic.bitwise_and
+    bitwise_or = arithmetic.bitwise_or
+    bitwise_xor = arithmetic.bitwise_xor
+    bitwise_not = arithmetic.bitwise_not
+    isnan = arithmetic.isnan
+    isinf = arithmetic.isinf
+    isfinite = arithmetic.isfinite
+    isclose = arithmetic.isclose
+    allclose = arithmetic.allclose
+    equal = arithmetic.equal
+    sign = arithmetic.sign
+    floor = arithmetic.floor
+    ceil = arithmetic.ceil
+    trunc = arithmetic.trunc
+    round = arithmetic.round
+    atan2 = arithmetic.atan2
+
+    exp = pointwise.exp
+    exp2 = pointwise.exp2
+    expm1 = pointwise.expm1
+    log = pointwise.log
+    log2 = pointwise.log2
+    log10 = pointwise.log10
+    log1p = pointwise.log1p
+    sqrt = pointwise.sqrt
+    rsqrt = pointwise.rsqrt
+    reciprocal = pointwise.reciprocal
+    square = pointwise.square
+    tanh = pointwise.tanh
+    sigmoid = pointwise.sigmoid
+    sin = pointwise.sin
+    cos = pointwise.cos
+    tan = pointwise.tan
+    asin = pointwise.asin
+    acos = pointwise.acos
+    atan = pointwise.atan
+    sinh = pointwise.sinh
+    cosh = pointwise.cosh
+    asinh = pointwise.asinh
+    atanh = pointwise.atanh
+    erf = pointwise.erf
+
+    relu = activation.relu
+
+    softmax = softmaxes.softmax
+    log_softmax = softmaxes.log_softmax
+
+    sum = reduction.sum
+    nansum = reduction.nansum
+    mean = reduction.mean
+    var = reduction.var
+    std = reduction.std
+    prod = reduction.prod
+    amax = reduction.amax
+    amin = reduction.amin
+    aminmax = reduction.aminmax
+    max = reduction.max
+    min = reduction.min
+    argmax = reduction.argmax
+    argmin = reduction.argmin
+    all = reduction.all
+    any = reduction.any
+    logsumexp = reduction.logsumexp
+    norm = reduction.norm
+    cumsum = reduction.cumsum
+    cumprod = reduction.cumprod
+    median = reduction.median
+    sort = reduction.sort
+    argsort = reduction.argsort
+    topk = reduction.topk
+    count_nonzero = reduction.count_nonzero
+    unique = reduction.unique
+    diff = reduction.diff
+    bincount = reduction.bincount
+
+    reshape = shapes.reshape
+    view = shapes.view
+    view_as = shapes.view_as
+    reshape_as = shapes.reshape_as
+    flatten = shapes.flatten
+    unflatten = shapes.unflatten
+    ravel = shapes.ravel
+    transpose = shapes.transpose
+    permute = shapes.permute
+    t = shapes.t
+    swapaxes = shapes.swapaxes
+    swapdims = shapes.swapdims
+    adjoint = shapes.adjoint
+    movedim = shapes.movedim
+    moveaxis = shapes.moveaxis
+    expand = shapes.expand
+    expand_as = shapes.expand_as
+    broadcast_to = shapes.broadcast_to
+    squeeze = shapes.squeeze
+    unsqueeze = shapes.unsqueeze
+    split = shapes.split
+    split_with_sizes = shapes.split_with_sizes
+    chunk = shapes.chunk
+    tensor_split = shapes.tensor_split
+    unbind = shapes.unbind
+    narrow = shapes.narrow
+    select = shapes.select
+    flip = shapes.flip
+    fliplr = shapes.fliplr
+    flipud = shapes.flipud
+    rot90 = shapes.rot90
+    roll = shapes.roll
+    repeat = shapes.repeat
+    tile = shapes.tile
+    repeat_interleave = shapes.repeat_interleave
+    contiguous = shapes.contiguous
+    clone = shapes.clone
+    tril = shapes.tril
+    triu = shapes.triu
+    diagonal = shapes.diagonal
+    diag = shapes.diag
+    diag_embed = shapes.diag_embed
+    trace = shapes.trace
+    unfold = shapes.unfold
+
+    gather = indexing.gather
+    scatter = indexing.scatter
+    scatter_add = indexing.scatter_add
+    index_select = indexing.index_select
+    index_add = indexing.index_add
+    index_copy = indexing.index_copy
+    index_fill = indexing.index_fill
+    masked_fill = indexing.masked_fill
+    masked_select = indexing.masked_select
+    take = indexing.take
+    take_along_dim = indexing.take_along_dim
+    nonzero = indexing.nonzero
+    argwhere = indexing.argwhere
+
+    matmul = linalg.matmul
+    mm = linalg.mm
+    bmm = linalg.bmm
+    mv = linalg.mv
+    dot = linalg.dot
+    outer = linalg.outer
+    addmm = linalg.addmm
+
+    abs = absolute = arithmetic.abs_
+    negative = arithmetic.neg
+    divide = true_divide = arithmetic.div
+    multiply = arithmetic.mul
+    subtract = arithmetic.sub
+    clip = arithmetic.clamp
+    greater, greater_equal = arithmetic.gt, arithmetic.ge
+    less, less_equal = arithmetic.lt, arithmetic.le
+    not_equal = arithmetic.ne
+    arcsin, arccos, arctan = pointwise.asin, pointwise.acos, pointwise.atan
+    T = property(shapes.reversed_dims)
+    mT = property(shapes.matrix_transpose)
+    H = property(shapes.t)
+
+    # ---------------------------------------------------------------- the same, written in place
+
+    neg_ = in_place(arithmetic.neg, "neg_")
+    remainder_ = in_place(arithmetic.remainder, "remainder_")
+    fmod_ = in_place(arithmetic.fmod, "fmod_")
+    clamp_ = in_place(arithmetic.clamp, "clamp_")
+    floor_divide_ = in_place(arithmetic.floor_divide, "floor_divide_")
+    sign_ = in_place(arithmetic.sign, "sign_")
+    floor_ = in_place(arithmetic.floor, "floor_")
+    ceil_ = in_place(arithmetic.ceil, "ceil_")
+    trunc_ = in_place(arithmetic.trunc, "trunc_")
+    round_ = in_place(arithmetic.round, "round_")
+    logical_and_ = in_place(arithmetic.logical_and, "logical_and_")
+    logical_or_ = in_place(arithmetic.logical_or, "logical_or_")
+    logical_not_ = in_place(arithmetic.logical_not, "logical_not_")
+    eq_ = in_place(arithmetic.eq, "eq_")
+    ne_ = in_place(arithmetic.ne, "ne_")
+    lt_ = in_place(arithmetic.lt, "lt_")
+    le_ = in_place(arithmetic.le, "le_")
+    gt_ = in_place(arithmetic.gt, "gt_")
+    ge_ = in_place(arithmetic.ge, "ge_")
+    exp_ = in_place(pointwise.exp, "exp_")
+    log_ = in_place(pointwise.log, "log_")
+    sqrt_ = in_place(pointwise.sqrt, "sqrt_")
+    rsqrt_ = in_place(pointwise.rsqrt, "rsqrt_")
+    reciprocal_ = in_place(pointwise.reciprocal, "reciprocal_")
+    square_ = in_place(pointwise.square, "square_")
+    tanh_ = in_place(pointwise.tanh, "tanh_")
+    sigmoid_ = in_place(pointwise.sigmoid, "sigmoid_")
+    sin_ = in_place(pointwise.sin, "sin_")
+    cos_ = in_place(pointwise.cos, "cos_")
+    relu_ = in_place(activation.relu, "relu_")
+    scatter_ = in_place(indexing.scatter, "scatter_")
+    scatter_add_ = in_place(indexing.scatter_add, "scatter_add_")
+    index_add_ = in_place(indexing.index_add, "index_add_")
+    index_copy_ = in_place(indexing.index_copy, "index_copy_")
+    index_fill_ = in_place(indexing.index_fill, "index_fill_")
+    masked_fill_ = in_place(indexing.masked_fill, "masked_fill_")
+    cumsum_ = in_place(reduction.cumsum, "cumsum_")
+    tril_ = in_place(shapes.tril, "tril_")
+    triu_ = in_place(shapes.triu, "triu_")
+    abs_ = in_place(arithmetic.abs_, "abs_")
+    clip_ = clamp_
+
+    # ------------------------------------------------------------------------------- operators
+
+    __add__ = __radd__ = arithmetic.add_
+    __mul__ = __rmul__ = arithmetic.mul
+    __sub__ = arithmetic.sub
+    __truediv__ = arithmetic.div
+    __pow__ = arithmetic.pow
+    __neg__ = arithmetic.neg
+    __abs__ = arithmetic.abs_
+    __mod__ = arithmetic.remainder
+    __floordiv__ = arithmetic.floor_divide
+    __matmul__ = linalg.matmul
+    __eq__ = arithmetic.eq  # type: ignore[assignment]
+    __ne__ = arithmetic.ne  # type: ignore[assignment]
+    __lt__ = arithmetic.lt
+    __le__ = arithmetic.le
+    __gt__ = arithmetic.gt
+    __ge__ = arithmetic.ge
+    __invert__ = arithmetic.bitwise_not
+    __and__ = __rand__ = arithmetic.bitwise_and
+    __or__ = __ror__ = arithmetic.bitwise_or
+    __xor__ = __rxor__ = arithmetic.bitwise_xor
+    __getitem__ = indexing.getitem
+    __iadd__ = add_ = in_place(arithmetic.add, "add_")
+    __isub__ = sub_ = in_place(arithmetic.sub, "sub_")
+    __imul__ = mul_ = in_place(arithmetic.mul, "mul_")
+    __itruediv__ = div_ = in_place(arithmetic.div, "div_")
+    __ipow__ = pow_ = in_place(arithmetic.pow, "pow_")
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return arithmetic.sub(other, self)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return arithmetic.div(other, self)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return arithmetic.pow(arithmetic.operand(other, self), self)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return arithmetic.remainder(other, self)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return arithmetic.floor_divide(other, self)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return linalg.matmul(creation.as_tensor(other), self)
+
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        """This tensor where condition is true, else other."""
+        return arithmetic.where(condition, self, other)
+
+
+@tape.differentiable
+def arithmetic_move(x, *, device):
+    """x on another device; the gradient comes back to x's own."""
+    before = device_of(x.array)
+    return move(x.array, device), (lambda dy: arithmetic_move(dy, device=before),)
+
+
+arithmetic_move.__name__ = "to"
+
+_OLD_NAMES = {
+    dtypes.float16: "HalfTensor",
+    dtypes.float32: "FloatTensor",
+    dtypes.float64: "DoubleTensor",
+    dtypes.uint8: "ByteTensor",
+    dtypes.int8: "CharTensor",
+    dtypes.int16: "ShortTensor",
+    dtypes.int32: "IntTensor",
+    dtypes.int64: "LongTensor",
+    dtypes.bool_: "BoolTensor",
+}
+
+
+def _to_arguments(
+    *args: Any,
+    device: Any = None,
+    dtype: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> tuple[dtypes.dtype | None, Any, bool]:
+    """(dtype, device, copy) from the many ways of calling `to`."""
+    for argument in args:
+        if isinstance(argument, TensorBase):
+            dtype, device = dtypes.of(argument.array), device_of(argument.array)
+        elif isinstance(argument, dtypes.dtype) or argument in (float, int, bool):
+            dtype = argument
+        elif argument is not None and not isinstance(argument, bool):
+            device = argument
+    return (
+        None if dtype is None else dtypes.as_dtype(dtype),
+        None if device is None else check_device(device),
+        copy,
+    )
+
+
+def _rebuild(cls: Any, array: Any, requires_grad: bool, extra: dict[str, Any]) -> Any:
+    tensor = object.__new__(cls)
+    tensor.array = array
+    if requires_grad:
+        tensor.requires_grad_()
+    tensor.__dict__.update(extra)
+    return tensor
+
+
+def _converter(kind: dtypes.dtype) -> Any:
+    def method(self: Tensor) -> Tensor:
+        return self.to(kind)
+
+    method.__doc__ = f"This tensor in dtype {kind}."
+    return method
+
+
+for _name, _kind in {
+    "float": dtypes.float32,
+    "double": dtypes.float64,
+    "half": dtypes.float16,
+    "long": dtypes.int64,
+    "int": dtypes.int32,
+    "short": dtypes.int16,
+    "char": dtypes.int8,
+    "byte": dtypes.uint8,
+    "bool": dtypes.bool_,
+}.items():
+    setattr(Tensor, _name, _converter(_kind))
+
+tape.set_tensor_class(Tensor)

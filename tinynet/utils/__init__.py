@@ -1,0 +1,1 @@
+"""What programs need around a network: data loading (`tinynet.utils.data`)."""
