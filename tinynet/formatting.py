@@ -40,7 +40,7 @@ class _Numbers:
                 self.scientific = ratio > 1000 or largest > 1e8
             else:
                 self.scientific = ratio > 1000 or largest > 1e8 or smallest < 1e-4
-        self.width = max((len(self.text(v)) for v in values.tolist()), default=1)
+        self.width = max((len(self.text(v)) for v in finite.tolist()), default=1)
 
     def text(self, value: Any) -> str:
         if not self.floating:

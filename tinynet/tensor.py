@@ -75,6 +75,11 @@ def in_place(operation: Any, name: str) -> Any:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         tape.check_writable(self, name)
         result = operation(self, *args, **kwargs)
+        if result._node is not None and any(v is self for _, v in result._node.remembers()):
+            # The derivative needs the value that is about to be overwritten: keep a copy of it.
+            before = wrap(self.array.copy())
+            before._node = node_of(self)
+            result = operation(before, *args, **kwargs)
         target = self.array
         if result.array.shape != target.shape:
             raise RuntimeError(

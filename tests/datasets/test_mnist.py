@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import struct
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,13 +18,13 @@ class Small(MNIST):
     """MNIST's reader with the sums of files that a test can make."""
 
     random = np.random.default_rng(0)
-    CONTENT = {
+    CONTENT: ClassVar = {
         "train-images-idx3-ubyte": idx(random.integers(0, 256, (5, 28, 28))),
         "train-labels-idx1-ubyte": idx(np.arange(5)),
         "t10k-images-idx3-ubyte": idx(random.integers(0, 256, (3, 28, 28))),
         "t10k-labels-idx1-ubyte": idx(np.arange(3)),
     }
-    MD5 = {name: hashlib.md5(content).hexdigest() for name, content in CONTENT.items()}
+    MD5: ClassVar = {name: hashlib.md5(content).hexdigest() for name, content in CONTENT.items()}
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_read_idx_gives_a_writable_array(tmp_path):
 
 def test_files_that_do_not_belong_together(write):
     class Mixed(Small):
-        MD5 = {name: None for name in Small.MD5}
+        MD5: ClassVar = dict.fromkeys(Small.MD5)
 
     root = write()
     (root / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.arange(4))))

@@ -135,7 +135,8 @@ def walk(
                 if source not in gradients:
                     gradients[source] = [None] * len(source.outputs)
                     heappush(waiting, (-source.number, source))
-                gradients[source][node.index] = dy  # type: ignore[attr-defined]
+                held = gradients[source][node.index]  # type: ignore[attr-defined]
+                gradients[source][node.index] = dy if held is None else held + dy  # type: ignore
                 continue
 
             if node.pullbacks is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import tape
 from .mode import mode, no_grad
-from .tape import Node, TensorBase, node_of, storage_of, tick, wrap
+from .tape import Node, Output, TensorBase, node_of, storage_of, tick, wrap
 
 
 class FunctionCtx:
@@ -19,7 +20,7 @@ class FunctionCtx:
     _dirty: tuple[Any, ...] = ()
     _non_differentiable: tuple[Any, ...] = ()
     _materialize = True
-    _node: Node | None = None
+    _edges: Sequence[Node | None] = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Remember inputs, outputs or other tensors (or None) for `ctx.saved_tensors`."""
@@ -167,10 +168,11 @@ def _record(cls: type[Function], ctx: FunctionCtx, edges: list[Any], outputs: li
         if any(output is d for d in ctx._dirty):
             storage_of(output).rebased_at = tick()
     # What is saved must not hold the node's own outputs (a cycle), and is checked for changes.
-    ctx._saved = tuple(_keep(t, node, differentiable) for t in ctx._saved)
+    ctx._saved = tuple(_keep(t, weakref.ref(node), differentiable) for t in ctx._saved)
+    ctx._edges = edges
 
 
-def _keep(tensor: Any, node: Node, outputs: list[Any]) -> Any:
+def _keep(tensor: Any, node: Any, outputs: list[Any]) -> Any:
     """A function that gives the saved tensor back, or raises if it was changed in place since."""
     if tensor is None:
         return None
@@ -179,15 +181,15 @@ def _keep(tensor: Any, node: Node, outputs: list[Any]) -> Any:
     version = storage.version
     array = tensor.array
     keep = tensor if index is None else None
-    origin = tensor._node
+    alone = len(outputs) == 1
 
     def give() -> Any:
         if storage.version != version:
-            raise tape.changed_error(node, "a saved tensor", array.shape, storage)
+            raise tape.changed_error(node(), "a saved tensor", array.shape, storage)
         if keep is not None:
             return keep
         output = wrap(array)
-        output._node = origin
+        output._node = node() if alone else Output(node(), index, array)
         return output
 
     return give
@@ -233,13 +235,16 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     def run(ctx: Any, *gradients: Any) -> Any:
         with no_grad():
             given = backward(ctx, *gradients)
-        if not mode.enabled or not any(g is not None and node_of(g) is not None for g in gradients):
+        if not mode.enabled:
             return given
+        # The results depend on the inputs and the gradients in a way that nothing recorded.
+        sources = [g for g in gradients if g is not None]
+        for edge in ctx._edges:
+            source = wrap(0.0)
+            source._node = edge
+            sources.append(source)
         results = given if isinstance(given, tuple) else (given,)
-        return tuple(
-            _Refuse.apply(r, *[g for g in gradients if g is not None]) if r is not None else None
-            for r in results
-        )
+        return tuple(None if r is None else _Refuse.apply(r, *sources) for r in results)
 
     return run
 
@@ -248,7 +253,7 @@ class _Refuse(Function):
     """Passes a value on and refuses to be differentiated."""
 
     @staticmethod
-    def forward(ctx: Any, value: Any, *gradients: Any) -> Any:
+    def forward(ctx: Any, value: Any, *sources: Any) -> Any:
         return value
 
     @staticmethod

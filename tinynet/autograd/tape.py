@@ -294,10 +294,6 @@ def differentiable(
                 share(inputs[0], result, operation, parameters)
             return result
 
-    # Most operations have no pullback that asks for the output; then record need not look.
-    operation.may_ask_output = any(  # type: ignore[attr-defined]
-        getattr(constant, "co_argcount", 0) == 2 for constant in function.__code__.co_consts
-    )
     operation.is_operation = True  # type: ignore[attr-defined]
     return operation
 
@@ -325,11 +321,10 @@ def record(operation: Any, inputs: Any, pullbacks: Any, results: Any) -> None:
             pullbacks = [
                 None if edge is None else pullback for edge, pullback in zip(edges, pullbacks)
             ]
-        if operation.may_ask_output:
-            for pullback in pullbacks:
-                if pullback is not None and pullback.__code__.co_argcount == 2:
-                    save_output(node, results[0])
-                    break
+        for pullback in pullbacks:
+            if pullback is not None and pullback.__code__.co_argcount == 2:
+                save_output(node, results[0])
+                break
     else:
         node.joint = True
     node.pullbacks = pullbacks

@@ -43,16 +43,19 @@ def sentences() -> Iterator[None]:
 
 def set_threads(threads: int | None) -> int:
     """Let the CPU kernels use so many threads (None: as many as there are cores); returns it."""
+    from .. import kernels
+
     if threads is not None and "numba" not in sys.modules:
         # read when Numba is imported, and the only way to ask for more threads than cores
         os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    if kernels.unavailable("cpu"):
+        # NumPy's kernels run instead, and say so
+        return 1
     import numba
 
     if threads is not None:
-        if threads > numba.config.NUMBA_NUM_THREADS:
-            raise Sentence(
-                f"{threads} threads were asked for, but at most {numba.config.NUMBA_NUM_THREADS} "
-                "are possible in this process."
-            )
-        numba.set_num_threads(threads)
+        try:
+            numba.set_num_threads(threads)
+        except ValueError as error:
+            raise Sentence(f"{threads} threads cannot be used: {error}.") from None
     return numba.get_num_threads()

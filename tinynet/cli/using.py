@@ -21,7 +21,9 @@ from .output import on_terminal, plain, sentences, set_threads
 BAR = 30
 
 
-def run_evaluation(folder: str, data_name: str | None, device_name: str, threads: int | None) -> None:
+def run_evaluation(
+    folder: str, data_name: str | None, device_name: str, threads: int | None
+) -> None:
     """Print the accuracy on the test images, and that of each class."""
     with sentences():
         set_threads(threads)
@@ -40,8 +42,8 @@ def run_evaluation(folder: str, data_name: str | None, device_name: str, threads
             plain(class_accuracy=float(share), images=count, name=name)
         return
     click.echo(
-        f"{run.config.model} on {data.name}: {result.accuracy:.1%} of {len(data.x_test):,} test images right, "
-        f"loss {result.loss:.3f}"
+        f"{run.config.model} on {data.name}: {result.accuracy:.1%} of {len(data.x_test):,} test "
+        f"images right, loss {result.loss:.3f}"
     )
     for line in bars(run.classes, shares):
         click.echo(line)

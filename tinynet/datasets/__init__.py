@@ -1,4 +1,4 @@
-"""Datasets: real images in the package (`Clothes`, `Digits`) and MNIST's family from their files."""
+"""Datasets: real images in the package (`Clothes`, `Digits`), MNIST's family from files."""
 
 from .idx import DatasetError, read_idx
 from .images import GreyImages, normalise

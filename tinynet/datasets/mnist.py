@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class MNIST(GreyImages):
     )
     HOME = "They are at https://ossci-datasets.s3.amazonaws.com/mnist/."
     # of the unpacked files
-    MD5 = {
+    MD5: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
         "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
@@ -99,7 +99,7 @@ class FashionMNIST(MNIST):
         "Ankle boot",
     )
     HOME = "They are at https://github.com/zalandoresearch/fashion-mnist, in data/fashion."
-    MD5 = {
+    MD5: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
         "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
         "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",

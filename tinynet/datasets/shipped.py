@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Clothes(GreyImages):
     """
 
     classes = FashionMNIST.classes
-    MD5 = {
+    MD5: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "56cb151f02f7a0ea897b87493b6c7586",
         "train-labels-idx1-ubyte": "6017ecad9bfe54bba7fcc9dc44bdedd4",
         "t10k-images-idx3-ubyte": "c02bf5be7718b1153b1992308017dc29",

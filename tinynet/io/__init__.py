@@ -4,4 +4,10 @@ from .atomic import write_atomically
 from .images import read_image
 from .safetensors import FileFormatError, load_safetensors, save_safetensors
 
-__all__ = ["FileFormatError", "load_safetensors", "read_image", "save_safetensors", "write_atomically"]
+__all__ = [
+    "FileFormatError",
+    "load_safetensors",
+    "read_image",
+    "save_safetensors",
+    "write_atomically",
+]

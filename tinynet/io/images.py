@@ -58,7 +58,7 @@ def read_image(
         size = (max(1, round(longest / height)), max(1, round(longest / width)))
         image = ImageOps.pad(image, size, color=border if channels == 3 else border[0])
     if image.size != (width, height):
-        # Pillow's bilinear filter averages over all pixels it merges, when it makes an image smaller
+        # when Pillow makes an image smaller, its bilinear filter averages over all merged pixels
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.array(image)
     pixels = pixels[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0))

@@ -10,7 +10,7 @@ from typing import Any
 import tinynet.kernels as kernels
 
 from ..autograd.mode import no_grad
-from ..autograd.tape import wrap
+from ..autograd.tape import promoted, wrap
 from ..device import xp_of
 from ..kernels.conv2d.dims import Conv2dDims
 from ..kernels.errors import ShapeError
@@ -584,7 +584,7 @@ def smooth_l1_loss(
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    return _reduced(loss.smooth_absolute_error(input, target, beta=beta), reduction)
+    return _reduced(_smooth_absolute_error(input, target, beta), reduction)
 
 
 def huber_loss(
@@ -595,7 +595,11 @@ def huber_loss(
     _same_shape("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    return _reduced(loss.smooth_absolute_error(input, target, beta=delta) * delta, reduction)
+    return _reduced(_smooth_absolute_error(input, target, delta) * delta, reduction)
+
+
+def _smooth_absolute_error(input: Tensor, target: Tensor, beta: float) -> Tensor:
+    return loss.smooth_absolute_error(*promoted(input, target), beta=beta)
 
 
 def binary_cross_entropy(
@@ -609,6 +613,7 @@ def binary_cross_entropy(
     """-(target * log(input) + (1 - target) * log(1 - input)) of probabilities, logs cut at -100."""
     reduction = reduction_of(size_average, reduce, reduction)
     _same_shape("binary_cross_entropy", input, target)
+    _same_dtype("binary_cross_entropy", input, target=target)
     if not bool(((input.array >= 0) & (input.array <= 1)).all()):
         raise RuntimeError(
             "binary_cross_entropy: all elements of input should be between 0 and 1; for scores "

@@ -41,6 +41,9 @@ def operand(value: Any, like: TensorBase) -> Any:
         return wrap(xp_of(array).asarray(value, dtypes.result_type(array, value)))
     if isinstance(value, np.generic):
         return operand(value.item(), like)
+    if isinstance(value, np.ndarray):
+        dtypes.as_dtype(value.dtype)  # or a sentence about dtypes
+        return wrap(value)
     raise TypeError(
         f"unsupported operand: a Tensor cannot be combined with {type(value).__name__!r}; make a "
         "tensor of it with tinynet.tensor(...)"
@@ -116,7 +119,8 @@ def _pow(x, y):
     def dy(dz: Any, z: Any) -> Any:
         return dz * where(x.eq(0) & y.ge(0), 0, z * x.log())
 
-    return x.array**y.array, (dx, dy)
+    z = x.array**y.array
+    return z.astype(x.array.dtype) if z.dtype != x.array.dtype else z, (dx, dy)
 
 
 @differentiable
@@ -273,10 +277,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     rounding_mode: "floor" or "trunc" rounds the quotient (and has no gradient).
     """
     if rounding_mode is None:
-        if isinstance(input, TensorBase) and input.array.dtype.kind != "f":
-            input = floating(input)
-        if isinstance(other, TensorBase) and other.array.dtype.kind != "f":
-            other = floating(other) if not isinstance(input, TensorBase) else other
+        for x in (input, other):
+            if isinstance(x, TensorBase) and x.array.dtype.kind != "f":
+                return _true_divide(*map(floating, promoted(*pair(input, other, "div"))))
         return _true_divide(input, other)
     if rounding_mode not in ("floor", "trunc"):
         raise ValueError(
@@ -319,7 +322,9 @@ def pow(input: Any, exponent: Any) -> Any:
         if input.array.dtype.kind != "f":
             if isinstance(exponent, float):
                 input = floating(input)
-            elif exponent < 0:
+            elif input.array.dtype.kind == "b":
+                input = cast(input, dtype=np.dtype(np.int64))
+            if exponent < 0 and isinstance(exponent, int):
                 raise RuntimeError(
                     "pow: Integers to negative integer powers are not allowed; use .float() first"
                 )

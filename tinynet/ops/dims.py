@@ -70,7 +70,7 @@ def takes_sizes(function: Callable[..., Any]) -> Callable[..., Any]:
     def spread(*args: Any, **keywords: Any) -> Any:
         if len(args) < 2:
             return function(*args, **keywords)
-        sizes = args[1:]
+        sizes: Sequence[Any] = args[1:]
         if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
             sizes = sizes[0]
         return function(args[0], tuple([as_int(n, name) for n in sizes]), **keywords)

@@ -230,22 +230,40 @@ def index_add_into(dz, *, key, shape):
 def index_put(x, value, *, key):
     """A copy of x in which x[key] is value (broadcast); key as `array_key` gives it.
 
-    dx is dz with zeros at the key, dvalue is dz at the key.
+    dx is dz with zeros at the key, dvalue is dz at the key (where a position is named twice, only
+    for the value that stayed).
     """
     basic, advanced = key
+    shape = x.array.shape
+    ndim = value.array.ndim
     z = x.array.copy()
     assign(z, key, value.array)
-    ndim = value.array.ndim
 
     def dx(dz: Any) -> Any:
         return index_put(dz, arithmetic.zero_like(dz), key=(basic, advanced))
 
     def dvalue(dz: Any) -> Any:
         part = _at(dz, basic, advanced)
-        shape = part.array.shape
-        return part.reshape((1,) * (ndim - len(shape)) + shape)
+        if _may_repeat(advanced):
+            part = part.where(wrap(_stayed(shape, basic, advanced)), 0)
+        size = part.array.shape
+        return part.reshape((1,) * (ndim - len(size)) + size)
 
     return z, (dx, dvalue)
+
+
+def _may_repeat(advanced: Advanced) -> bool:
+    """True if the key could name a position twice: integer arrays can, masks and slices cannot."""
+    return any(part.__class__ is not slice and part.dtype.kind == "i" for part in advanced)
+
+
+def _stayed(shape: tuple[int, ...], basic: Basic, advanced: Advanced) -> Any:
+    """For each value assigned at a key: whether it stayed, or a later one took its place."""
+    marks = np.empty(shape, np.int64)
+    view = marks[(*basic, Ellipsis)]
+    number = np.arange(view[(*advanced, Ellipsis)].size).reshape(view[(*advanced, Ellipsis)].shape)
+    view[(*advanced, Ellipsis)] = number
+    return view[(*advanced, Ellipsis)] == number
 
 
 def assign(array: Any, key: tuple[Basic, Advanced], value: Any) -> None:
@@ -253,6 +271,11 @@ def assign(array: Any, key: tuple[Basic, Advanced], value: Any) -> None:
     basic, advanced = key
     view = array[(*basic, Ellipsis)]
     try:
+        if _may_repeat(advanced):
+            # Which of several values stays depends on how they lie in memory: always as in `_stayed`.
+            target = view[(*advanced, Ellipsis)].shape
+            extra = max(value.ndim - len(target), 0)
+            value = np.broadcast_to(value.reshape(value.shape[extra:]), target).copy()
         view[(*advanced, Ellipsis)] = value
     except ValueError:
         target = view[(*advanced, Ellipsis)].shape

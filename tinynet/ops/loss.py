@@ -91,7 +91,7 @@ def squared_error(x: Tensor, target: Tensor) -> Any:
     )
 
 
-@differentiable(promote=True)
+@differentiable
 def smooth_absolute_error(x: Tensor, target: Tensor, *, beta: float) -> Any:
     """d^2 / (2 beta) where |d| < beta, else |d| - beta/2, of d = x - target.  Girshick 2015."""
     xp = xp_of(x.array)
@@ -103,7 +103,7 @@ def smooth_absolute_error(x: Tensor, target: Tensor, *, beta: float) -> Any:
     )
 
 
-@differentiable(promote=True)
+@differentiable
 def binary_cross_entropy(x: Tensor, target: Tensor) -> Any:
     """-(target * log(x) + (1 - target) * log(1 - x)) of probabilities x.
 

@@ -123,7 +123,7 @@ def _mean(x, *, dims, keepdim):
     total = sum_array(x.array, dims, keepdim)
     # The mean of no elements is NaN, without NumPy's warning.
     value = total / x.array.dtype.type(n) if n else total + x.array.dtype.type(math.nan)
-    return value, (lambda dy: spread(dy / n, shape, dims),)
+    return value, (lambda dy: spread(dy / n if n else dy, shape, dims),)
 
 
 def mean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Any:

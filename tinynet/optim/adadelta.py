@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..ops.creation import zeros_like
 from ..tensor import Tensor
-from .optimizer import Optimizer, at_least_zero, count_step, zeros_like
+from .optimizer import Optimizer, at_least_zero, count_step
 
 
 class Adadelta(Optimizer):

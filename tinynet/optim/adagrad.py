@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..ops import creation
+from ..ops.creation import full_like, tensor
 from ..tensor import Tensor
-from .optimizer import Optimizer, at_least_zero, count_step, zeros_like
+from .optimizer import Optimizer, at_least_zero, count_step
 
 
 class Adagrad(Optimizer):
@@ -49,8 +49,8 @@ class Adagrad(Optimizer):
         for group in self.param_groups:
             for param in group["params"]:
                 self.state[param] = {
-                    "step": creation.tensor(0.0, dtype="float32"),
-                    "sum": zeros_like(param).fill_(group["initial_accumulator_value"]),
+                    "step": tensor(0.0, dtype="float32"),
+                    "sum": full_like(param, group["initial_accumulator_value"]),
                 }
 
     def update(

@@ -8,8 +8,9 @@ from typing import Any
 import tinynet.kernels as kernels
 
 from ..autograd.tape import mark_modified
+from ..ops.creation import zeros_like
 from ..tensor import Tensor
-from .optimizer import Optimizer, at_least_zero, count_step, zeros_like
+from .optimizer import Optimizer, at_least_zero, count_step
 
 
 class Adam(Optimizer):

@@ -175,11 +175,6 @@ def _fitted(name: str, value: Any, param: Tensor) -> Any:
     return value.to(device=param.device, dtype=kind).clone()
 
 
-def zeros_like(param: Tensor) -> Tensor:
-    """A fresh state tensor of the parameter's shape, dtype and device."""
-    return creation.zeros(*param.shape, dtype=param.dtype, device=param.device)
-
-
 def count_step(state: dict[str, Any]) -> int:
     """The number of this step, from 1; kept as PyTorch keeps it, a float32 tensor."""
     if "step" not in state:

@@ -3,12 +3,11 @@
 from .config import Config, UserError
 from .data import ImageData, load_data
 from .loop import Evaluation, evaluate, train_epoch
-from .recipe import MODELS, OPTIMIZERS, build_model, build_optimizer, resolve_device
+from .recipe import OPTIMIZERS, architecture, build_model, build_optimizer, resolve_device
 from .run import Run
 from .session import EpochRecord, Plan, Report, train
 
 __all__ = [
-    "MODELS",
     "OPTIMIZERS",
     "Config",
     "EpochRecord",
@@ -18,6 +17,7 @@ __all__ = [
     "Report",
     "Run",
     "UserError",
+    "architecture",
     "build_model",
     "build_optimizer",
     "evaluate",

@@ -10,7 +10,10 @@ from ..device import check_device, device
 from .config import Config, UserError
 from .data import ImageData
 
-MODELS = {"convnet": models.ConvNet}
+# what a network gets beyond the sizes that the data asks for
+MODEL_OPTIONS: dict[str, dict[str, Any]] = {
+    "convnet": {"batch_norm": True, "dropout": 0.25, "hidden": None},
+}
 
 
 def _sgd(parameters: Iterable[Any], lr: float) -> Any:
@@ -25,12 +28,23 @@ OPTIMIZERS: dict[str, tuple[Any, float]] = {
 }
 
 
-def build_model(name: str, shape: tuple[int, int, int], num_classes: int) -> Any:
-    """The network of that name for images (C, H, W). Raises UserError for an unknown name."""
-    if name not in MODELS:
-        raise UserError(f"There is no model called {name!r}; there are {', '.join(MODELS)}.")
-    channels, height, width = shape
-    return MODELS[name](in_channels=channels, image_size=(height, width), num_classes=num_classes)
+def architecture(config: Config, data: ImageData) -> dict[str, Any]:
+    """The arguments of the configured network's constructor, for images like the data's."""
+    channels, height, width = data.shape
+    return {
+        "in_channels": channels,
+        "image_size": height if height == width else (height, width),
+        "num_classes": len(data.classes),
+        **MODEL_OPTIONS.get(config.model, {}),
+    }
+
+
+def build_model(name: str, arguments: dict[str, Any]) -> Any:
+    """The network of that name. Raises UserError for a name or arguments that it does not take."""
+    try:
+        return models.get_model(name, **arguments)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{error}.") from None
 
 
 def learning_rate(config: Config) -> float:

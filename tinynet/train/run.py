@@ -1,9 +1,9 @@
 """A run: the folder with everything that a training leaves behind.
 
-    config.json          the choices, the classes, the size and normalisation of the images
-    metrics.jsonl        one line of JSON per finished epoch
-    weights.safetensors  the network after the last finished epoch
-    curves.png  confusion.png  mistakes.png
+config.json          the choices, the classes, the size and normalisation of the images
+metrics.jsonl        one line of JSON per finished epoch
+weights.safetensors  the network after the last finished epoch
+curves.png  confusion.png  mistakes.png
 """
 
 from __future__ import annotations
@@ -32,21 +32,27 @@ class Run:
 
     folder: Path
     config: Config
+    architecture: dict[str, Any]
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     mean: float
     std: float
 
     @classmethod
-    def create(cls, folder: Path, config: Config, data: ImageData) -> Run:
+    def create(
+        cls, folder: Path, config: Config, architecture: dict[str, Any], data: ImageData
+    ) -> Run:
         """Make the folder and write config.json.
+
+        architecture: the arguments that the network was made with.
 
         Raises UserError if there is something in the folder already, or it cannot be made.
         """
-        run = cls(folder, config, data.classes, data.shape, data.mean, data.std)
+        run = cls(folder, config, architecture, data.classes, data.shape, data.mean, data.std)
         description = {
             "tinynet": version("tinynet"),
             **config.to_dict(),
+            "architecture": architecture,
             "classes": data.classes,
             "image": {"shape": data.shape, "mean": data.mean, "std": data.std},
         }
@@ -76,6 +82,7 @@ class Run:
             return cls(
                 folder,
                 Config.from_dict(description),
+                dict(description["architecture"]),
                 tuple(description["classes"]),
                 (channels, height, width),
                 float(image["mean"]),
@@ -94,7 +101,7 @@ class Run:
         path = self.folder / WEIGHTS
         if not path.is_file():
             raise UserError(f"{self.folder} has no {WEIGHTS}: no epoch of it was finished.")
-        model = build_model(self.config.model, self.shape, len(self.classes))
+        model = build_model(self.config.model, self.architecture)
         try:
             model.load_state_dict(load_safetensors(path))
         except RuntimeError as error:

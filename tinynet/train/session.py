@@ -12,7 +12,7 @@ from .. import random, viz
 from .config import Config, UserError
 from .data import ImageData, load_data
 from .loop import Evaluation, evaluate, train_epoch
-from .recipe import build_model, build_optimizer, learning_rate, resolve_device
+from .recipe import architecture, build_model, build_optimizer, learning_rate, resolve_device
 from .run import Run, new_folder
 
 
@@ -72,10 +72,11 @@ def train(
     peak = learning_rate(config)
     data = load_data(config.data)
     random.manual_seed(config.seed)
-    model = build_model(config.model, data.shape, len(data.classes)).to(device)
+    sizes = architecture(config, data)
+    model = build_model(config.model, sizes).to(device)
     steps = config.epochs * math.ceil(len(data.x_train) / config.batch_size)
     optimizer, schedule = build_optimizer(config, model, steps)
-    run = Run.create(out or new_folder(config), config, data)
+    run = Run.create(out or new_folder(config), config, sizes, data)
     x_train, y_train, x_test, y_test = (
         t.to(device) for t in (data.x_train, data.y_train, data.x_test, data.y_test)
     )
@@ -104,9 +105,7 @@ def train(
                     f"learning rate than {peak}."
                 )
             tested = evaluate(model, x_test, y_test)
-            record = EpochRecord(
-                epoch, loss, accuracy, tested.loss, tested.accuracy, lr, seconds
-            )
+            record = EpochRecord(epoch, loss, accuracy, tested.loss, tested.accuracy, lr, seconds)
             run.save_epoch(asdict(record), model)
             history.append(record)
             result = tested

@@ -57,7 +57,5 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], title: str = "") -> An
     bar.ax.tick_params(length=0)
     right = np.trace(matrix) / max(matrix.sum(), 1)
     heading = f"Right: {right:.1%} of {matrix.sum():,}"
-    axes.set_title(
-        f"{title}\n{heading}" if title else heading, loc="left", fontsize=10, color=INK
-    )
+    axes.set_title(f"{title}\n{heading}" if title else heading, loc="left", fontsize=10, color=INK)
     return figure

@@ -35,7 +35,7 @@ def send(connection: Connection, message: Any) -> None:
             file.write(piece)
         file.flush()
         connection.send(spans)
-        reduction.send_handle(connection, file.fileno(), None)  # type: ignore[arg-type]
+        reduction.send_handle(connection, file.fileno(), None)
 
 
 def receive(connection: Connection) -> Any:

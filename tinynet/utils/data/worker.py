@@ -134,9 +134,7 @@ def work(
         return
 
 
-def _initialise(
-    init: Callable[[int], None] | None, worker_id: int, where: str
-) -> Failure | None:
+def _initialise(init: Callable[[int], None] | None, worker_id: int, where: str) -> Failure | None:
     try:
         if init is not None:
             init(worker_id)
