@@ -1,19 +1,25 @@
 """The one gate through which CPU kernels are compiled by Numba, cached, and called.
 
-    @jit.kernel(lambda T: (T[:, ::1], T[:, ::1], int64))
-    def scale(x, y, k):
-        for i in prange(x.shape[0]): ...
+A kernel is a function that does one *task* of many; the call says how many there are.
+
+    @jit.kernel(lambda T: (T[:, ::1], T[:, ::1], T))
+    def scale(task, x, y, factor):              # one row
+        for j in range(x.shape[1]): ...
+
+    scale(len(x), x, y, 2.0)                    # tasks, then the arguments
 
 - Types are explicit: the lambda gives them for T = float32 or float64, `::1` means C-contiguous.
-  Numba would otherwise compile again for every new combination it meets, a second each time.
-  The first argument is an array of T. A version is compiled when it is first called.
+  Numba would otherwise compile again for every new combination it meets, seconds each time. The
+  first argument is an array of T. A version is compiled when it is first called.
+- Tasks run on Numba's pool of threads, one kernel at a time. Kernels are cut into tasks by shape,
+  never by the number of threads, so results do not depend on it.
+- The loop over the tasks is compiled once, for all kernels (`_tasks_in_pool`): Numba would compile
+  a kernel that contains `prange` four times over.
+- In a forked child the tasks run one by one: GNU OpenMP kills a child whose parent has used it.
 - Compiled code is kept on disk, under a name made from every file of this folder, Numba's version
-  and the CPU: Numba's own cache does not notice that a function in another file has changed.
-  float32 and float64, parallel and serial, have their own directories, so that two processes that
-  compile at once write the same files with the same content (each file is replaced atomically).
-- `prange` loops run on one pool of threads, one kernel at a time. Work is split by shape, never by
-  the number of threads, so results do not depend on it.
-- In a forked child `prange` is `range`: GNU OpenMP kills a child of a process that has used it.
+  and the CPU: Numba's own cache does not notice that a function in another file has changed. Every
+  version of a kernel has its own directory, so that processes that compile at once write the same
+  files with the same content; each file is replaced atomically.
 - Division by zero and NaN behave as in NumPy. `reorder_sums` lets LLVM add in several lanes at
   once; it assumes nothing about NaN or infinity.
 """
@@ -29,78 +35,151 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 import numba
 import numpy as np
-from numba.core import event
+from llvmlite import ir
+from numba import int64, types
+from numba.core import cgutils, event
+from numba.extending import intrinsic
 from numpy import ndarray
 
 _parallel = True
 _pool = threading.Lock()
-_kernels: list["Kernel"] = []
 _listeners: list[Callable[[str, str], None]] = []
 _announced = False
 
 
 def kernel(types: Callable[[Any], tuple], *, reorder_sums: bool = False) -> Callable:
-    """Decorator: a function of arrays and numbers, compiled on first use (see above)."""
+    """Decorator: a task function (task, *arrays and numbers), compiled on first use (see above)."""
     return lambda function: Kernel(function, types, reorder_sums=reorder_sums)
 
 
-def inline(function: Callable | None = None, *, reorder_sums: bool = False) -> Callable:
+def inline(function: Callable) -> Callable:
     """Decorator: a piece of a kernel, compiled with the kernel that calls it."""
-    if function is None:
-        return lambda function: inline(function, reorder_sums=reorder_sums)
-    return numba.njit(function, nogil=True, error_model="numpy", fastmath=_fastmath(reorder_sums))
+    return numba.njit(function, nogil=True, error_model="numpy", **_NO_WRAPPERS)
+
+
+# What makes a function callable from Python and C takes as long to compile as the function.
+_NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 class Kernel:
     """A compiled function: one version for float32, one for float64, made when needed."""
 
     def __init__(self, function: Callable, types: Callable, *, reorder_sums: bool) -> None:
-        self.name = f"{function.__module__.removeprefix('tinynet.kernels.')}.{function.__name__}"
+        self.name = f"{function.__module__.rpartition('kernels.')[2]}.{function.__name__}"
         self.__doc__ = function.__doc__
-        self._function, self._types, self._reorder_sums = function, types, reorder_sums
+        self._types = types
+        self._task = numba.njit(
+            function,
+            nogil=True,
+            error_model="numpy",
+            fastmath={"reassoc", "nsz"} if reorder_sums else False,
+            **_NO_WRAPPERS,
+        )
         self._versions: dict[np.dtype, Callable] = {}
-        _kernels.append(self)
 
-    def __call__(self, *arguments: Any) -> None:
+    def __call__(self, tasks: int, *arguments: Any) -> None:
+        """Run tasks 0 ... tasks - 1; they write into arrays among the arguments."""
         dtype = arguments[0].dtype
         version = self._versions.get(dtype)
         if version is None:
             version = self._versions[dtype] = self._compile(dtype)
         with _pool:
-            version(*arguments)
+            version(_parallel, tasks, arguments)
 
     def _compile(self, dtype: np.dtype) -> Callable:
-        signature = self._types(numba.from_dtype(dtype))
+        numba.get_num_threads()  # starts the pool, which compiled code refers to
+        signature = (int64, int64, types.Tuple(self._types(numba.from_dtype(dtype))))
         directory = cache_directory()
         if directory is not None:
-            directory /= f"{dtype.name}-{'parallel' if _parallel else 'serial'}"
-        try:
-            return self._compile_in(directory, signature)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
-            # A cache that cannot be read or written must not stop anybody from working.
-            return self._compile_in(None, signature)
+            try:
+                return self._compile_in(directory / f"{self.name}-{dtype.name}", signature)
+            except (OSError, EOFError, pickle.UnpicklingError):
+                pass  # a cache that cannot be read or written must not stop anybody from working
+        return self._compile_in(None, signature)
 
     def _compile_in(self, directory: Path | None, signature: tuple) -> Callable:
-        # A fresh function each time: Numba keeps what it knows of a function on its dispatcher.
+        # A copy of `_run` in which task_function is this kernel's; Numba can store no closure.
+        names = {**_run.__globals__, "task_function": self._task}
         with _numba_cache(directory):
             dispatcher = numba.njit(
-                self._function,
-                nogil=True,
-                parallel=_parallel,
-                error_model="numpy",
-                fastmath=_fastmath(self._reorder_sums),
-                cache=directory is not None,
+                FunctionType(_run.__code__, names), nogil=True, cache=directory is not None
             )
         with event.install_listener("numba:compile", _Announcer(self.name, dispatcher)):
             dispatcher.compile(signature)
         dispatcher.disable_compile()
         return dispatcher
+
+
+def _run(parallel, tasks, arguments):
+    _for_each_task(task_function, parallel, tasks, arguments)  # type: ignore[name-defined] # noqa: F821
+
+
+@numba.njit(nogil=True, parallel=True, **_NO_WRAPPERS)
+def _tasks_in_pool(function, tasks, arguments):
+    """Call the C function void (task, arguments) at this address for every task."""
+    for task in numba.prange(tasks):
+        _call_address(function, int64(task), arguments)
+
+
+@intrinsic
+def _call_address(typing, function, task, arguments):
+    def codegen(context, builder, signature, values):
+        function, task, arguments = values
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64), ir.IntType(64)])
+        builder.call(builder.inttoptr(function, kind.as_pointer()), [task, arguments])
+        return context.get_dummy_value()
+
+    return types.void(int64, int64, int64), codegen
+
+
+@intrinsic
+def _for_each_task(typing, function, parallel, tasks, arguments):
+    """function(task, *arguments) for every task, in the pool or, if not parallel, one by one.
+
+    Writes what Numba has no words for: a C function that unpacks the arguments from memory and
+    calls the kernel's own, so that one compiled loop can run all kernels by their address.
+    """
+    task_signature = function.get_call_type(typing, (int64, *arguments.types), {})
+    pool = typing.resolve_value_type(_tasks_in_pool)
+    pool_signature = pool.get_call_type(typing, (int64, int64, int64), {})
+
+    def codegen(context, builder, signature, values):
+        _, parallel, tasks, packed = values
+        integer = ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [integer, integer])
+        unpack = ir.Function(builder.module, kind, "tinynet_unpack_and_call")
+        unpack.linkage = "internal"
+        inner = ir.IRBuilder(unpack.append_basic_block("entry"))
+        task, place = unpack.args
+        unpacked = inner.load(inner.inttoptr(place, packed.type.as_pointer()))
+        compiled = function.dispatcher.get_compile_result(task_signature)
+        context.active_code_library.add_linking_library(compiled.library)
+        # Kernels raise nothing; there would be nobody to raise it to.
+        context.call_internal_no_propagate(
+            inner,
+            compiled.fndesc,
+            task_signature,
+            [task, *cgutils.unpack_tuple(inner, unpacked)],
+        )
+        inner.ret_void()
+
+        place = builder.ptrtoint(cgutils.alloca_once_value(builder, packed), integer)
+        with builder.if_else(cgutils.is_not_null(builder, parallel)) as (in_pool, one_by_one):
+            with in_pool:
+                run = context.get_function(pool, pool_signature)
+                run(builder, [builder.ptrtoint(unpack, integer), tasks, place])
+            with one_by_one, cgutils.for_range(builder, tasks) as loop:
+                builder.call(unpack, [loop.index, place])
+        return context.get_dummy_value()
+
+    return types.void(function, int64, int64, arguments), codegen
 
 
 def dense(*arrays: ndarray | None) -> list:
@@ -218,16 +297,10 @@ class _Announcer(event.Listener):
         pass
 
 
-def _fastmath(reorder_sums: bool) -> set[str] | bool:
-    return {"reassoc", "nsz"} if reorder_sums else False
-
-
 def _after_fork() -> None:
-    """In a forked child: forget the parallel versions and the pool's lock, held or not."""
+    """In a forked child: no pool, and its lock is free, whoever held it in the parent."""
     global _parallel, _pool
     _parallel, _pool = False, threading.Lock()
-    for each in _kernels:
-        each._versions.clear()
 
 
 if hasattr(os, "register_at_fork"):

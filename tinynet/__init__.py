@@ -203,7 +203,22 @@ from .ops.indexing import (
     nonzero,
     argwhere,
 )
-from .ops.linalg import matmul, mm, bmm, mv, dot, outer, einsum, addmm, tensordot
+from .ops.linalg import (
+    matmul,
+    mm,
+    bmm,
+    mv,
+    dot,
+    vdot,
+    inner,
+    outer,
+    ger,
+    einsum,
+    addmm,
+    addmv,
+    baddbmm,
+    tensordot,
+)
 from .ops.creation import (
     tensor,
     as_tensor,
@@ -221,6 +236,10 @@ from .ops.creation import (
     randint_like,
     arange,
     linspace,
+    logspace,
+    tril_indices,
+    triu_indices,
+    asarray,
     eye,
     rand,
     randn,

@@ -747,6 +747,11 @@ class Tensor(TensorBase):
     dot = linalg.dot
     outer = linalg.outer
     addmm = linalg.addmm
+    addmv = linalg.addmv
+    baddbmm = linalg.baddbmm
+    inner = linalg.inner
+    vdot = linalg.vdot
+    ger = linalg.ger
 
     abs = absolute = arithmetic.abs_
     negative = arithmetic.neg

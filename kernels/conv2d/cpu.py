@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import int64, prange, types
+from numba import int64, types
 from numpy import ndarray
 
 from .. import jit
@@ -87,7 +87,8 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     # The sums are kept as (C taps, K), filters innermost, in whole tiles.
     height, width = round_up(block * positions, ROWS), round_up(filters, plan.lanes)
     sums = np.empty((chunks, dims.groups * blocks, height, width), x.dtype)
-    _sum_weights(x, dy, sums, taps.phases, starts, plan, dims.groups)
+    tasks = chunks * dims.groups * blocks
+    _sum_weights_task(tasks, x, dy, sums, taps.phases, starts, plan, dims.groups)
     total = sums[0] if chunks == 1 else sums.sum(axis=0)  # chunk after chunk, in order
     total = total[:, : block * positions, :filters]
     total = total.reshape(dims.groups, blocks * block, positions, filters)[:, :channels]
@@ -189,21 +190,16 @@ def _correlate(
     plan, starts = taps.plan(start, rows, columns, channels, x.dtype)
     if bias is None:
         bias = np.zeros(groups * filters, x.dtype)
-    _correlate_tasks(x, w, bias, y, taps.phases, starts, plan, depth, tasks * -(-filters // depth))
+    tasks *= -(-filters // depth)
+    _correlate_task(tasks, x, w, bias, y, taps.phases, starts, plan, depth)
 
 
 @jit.kernel(
     lambda T: (
         T[:, :, :, ::1], T[:, :, ::1], T[::1], T[:, :, :, :], int64[:, ::1], int64[::1],
-        types.NamedUniTuple(int64, len(_Plan._fields), _Plan), int64, int64,
+        types.NamedUniTuple(int64, len(_Plan._fields), _Plan), int64,
     )
 )  # fmt: skip
-def _correlate_tasks(x, w, bias, y, phases, starts, plan, depth, tasks):
-    for task in prange(tasks):
-        _correlate_task(int64(task), x, w, bias, y, phases, starts, plan, depth)
-
-
-@jit.inline
 def _correlate_task(task, x, w, bias, y, phases, starts, plan, depth):
     """One image and group, rows by columns outputs, `depth` filters.
 
@@ -296,12 +292,6 @@ def _fill_grid(grid, x, n, c_first, channels, p, q, phases, plan):
         types.NamedUniTuple(int64, len(_Plan._fields), _Plan), int64,
     )
 )  # fmt: skip
-def _sum_weights(x, dy, sums, phases, starts, plan, groups):
-    for task in prange(sums.shape[0] * sums.shape[1]):
-        _sum_weights_task(int64(task), x, dy, sums, phases, starts, plan, groups)
-
-
-@jit.inline
 def _sum_weights_task(task, x, dy, sums, phases, starts, plan, groups):
     """sums[chunk, group and block of channels] (C taps, K), from the chunk's images.
 

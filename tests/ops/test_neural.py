@@ -27,6 +27,7 @@ class Case(NamedTuple):
     spread: float = 1.0  # of the random inputs
     constants: int = 0  # how many of the last inputs get no gradient
     torch_twice: bool = True  # False where PyTorch has no second derivative
+    torch_digits: float = 1e-10  # larger where PyTorch computes a constant in float32
 
 
 def image(*shape: int) -> tuple[tuple[int, ...], ...]:
@@ -45,7 +46,7 @@ ACTIVATIONS = [
     Case("mish", lambda F, x: F.mish(x), ((3, 4),)),
     Case("hardtanh", lambda F, x: F.hardtanh(x, -0.5, 0.7), ((3, 4),)),
     Case("relu6", lambda F, x: F.relu6(x), ((3, 4),), spread=8),
-    Case("hardsigmoid", lambda F, x: F.hardsigmoid(x), ((3, 4),), spread=4, torch_twice=False),
+    Case("hardsigmoid", lambda F, x: F.hardsigmoid(x), ((3, 4),), spread=4, torch_twice=False, torch_digits=1e-7),
     Case("hardswish", lambda F, x: F.hardswish(x), ((3, 4),), spread=4),
     Case("softplus", lambda F, x: F.softplus(x, 2.0, 3.0), ((3, 4),)),
     Case("logsigmoid", lambda F, x: F.logsigmoid(x), ((3, 4),), spread=3),
@@ -265,7 +266,7 @@ def test_against_torch(case: Case, dtype: str) -> None:
         leaves(torch, arrays, dtype, case.constants),
         case.torch_twice,
     )
-    tolerance = 1e-10 if dtype == "float64" else 2e-5
+    tolerance = case.torch_digits if dtype == "float64" else 2e-5
     ours, theirs = zeros_for_none(ours, theirs), zeros_for_none(theirs, ours)
     for a, b in zip(ours, theirs, strict=True):
         if b is not None:
@@ -660,7 +661,7 @@ X, W, B = (2, 3, 6, 6), (4, 3, 3, 3), (4,)
 )
 def test_remembers(name: str, make: Any, expected: list[tuple[int, ...]]) -> None:
     node = make().grad_fn
-    if node.operation.__name__ == "reshape":
+    if "reshape" in node.operation.__name__ or "view" in node.operation.__name__:
         node = node.next_functions[0][0]
     assert remembered(node) == sorted(expected), name
 

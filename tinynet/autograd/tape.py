@@ -374,9 +374,9 @@ def share(source: TensorBase, view: Any, operation: Any, parameters: dict[str, A
 def _same_memory(x: Any, y: Any) -> bool:
     """True if view-making left y on x's memory (a `reshape` may have had to copy)."""
     root_x, root_y = x, y
-    while root_x.base is not None:
+    while hasattr(root_x.base, "base"):  # a buffer that is no array is a root
         root_x = root_x.base
-    while root_y.base is not None:
+    while hasattr(root_y.base, "base"):
         root_y = root_y.base
     return root_x is root_y
 
