@@ -102,7 +102,9 @@ def main() -> None:
         "chain": CHAIN,
     }
     print(", ".join(f"{k} {v}" for k, v in versions.items()))
-    print("\n| operation | pass | tinynet us | PyTorch us | ratio |\n| --- | --- | --- | --- | --- |")
+    print(
+        "\n| operation | pass | tinynet us | PyTorch us | ratio |\n| --- | --- | --- | --- | --- |"
+    )
     for r in rows:
         print(
             f"| {r['operation']} | {r['pass']} | {r['tinynet_us']:.2f} ({r['tinynet_best_us']:.2f})"

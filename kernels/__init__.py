@@ -84,7 +84,7 @@ class Backend:
             )
         algorithm = self.algorithms.get(family, "auto")
         module = ALGORITHMS[family][algorithm] if algorithm != "auto" else f"{family}.{self.name}"
-        if module.endswith(".cpu") and (_without_numba() or not _written(module)):
+        if module.endswith(".cpu") and _without_numba():
             module = f"{family}.reference"
         loaded = Family(family, self.name, module)
         setattr(self, family, loaded)  # from now on found without __getattr__
@@ -165,9 +165,3 @@ def _without_numba() -> bool:
             stacklevel=4,
         )
     return reason is not None
-
-
-def _written(module: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(f"{__name__}.{module}") is not None

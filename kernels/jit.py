@@ -182,26 +182,34 @@ def _for_each_task(typing, function, parallel, tasks, arguments):
     return types.void(function, int64, int64, arguments), codegen
 
 
+def check_dtypes(*arrays: ndarray | None) -> None:
+    """Raises TypeError unless all are float32 or all are float64; None is passed over."""
+    dtypes = {array.dtype for array in arrays if array is not None}
+    if dtypes != {_FLOAT32} and dtypes != {_FLOAT64}:
+        raise TypeError(
+            f"kernels take arrays of one dtype, float32 or float64, but got "
+            f"{' and '.join(sorted(map(str, dtypes)))}. Convert them with .to()."
+        )
+
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
 def dense(*arrays: ndarray | None) -> list:
     """The arrays as kernels want them: C-contiguous, aligned, writable; copied where they are not.
 
     Raises TypeError unless all are float32 or all are float64. None stays None.
     """
-    dtype = next(array.dtype for array in arrays if array is not None)
-    if dtype != np.float32 and dtype != np.float64:
-        raise TypeError(f"kernels take float32 or float64 arrays, not {dtype}. Convert with .to().")
-    result = []
-    for array in arrays:
-        if array is not None:
-            if array.dtype != dtype:
-                raise TypeError(
-                    f"kernels take arrays of one dtype, but got {dtype} and {array.dtype}. "
-                    f"Convert one of them with .to()."
-                )
-            if not array.flags.carray:
-                array = np.array(array, order="C")
-        result.append(array)
-    return result
+    check_dtypes(*arrays)
+    return [
+        array if array is None or array.flags.carray else np.array(array, order="C")
+        for array in arrays
+    ]
+
+
+def read_only(array: types.Array) -> types.Array:
+    """The type of an argument that may be read-only, as broadcast views are."""
+    return array.copy(readonly=True)
 
 
 def on_compile(callback: Callable[[str, str], None]) -> Callable[[], None]:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from tinynet.kernels.errors import ShapeError
 
 import tinynet
-from tinynet.kernels.errors import ShapeError
 from tinynet.metrics import accuracy, confusion_matrix
 
 SCORES = np.array([[0.1, 0.9, 0.0], [2.0, 1.0, 3.0], [5.0, 4.0, 0.0], [0.0, 0.0, 1.0]])
@@ -44,7 +44,7 @@ def test_what_does_not_fit_is_refused(function, prediction, target):
 
 
 def test_classes_out_of_range():
-    with pytest.raises(IndexError, match="classes of target must lie in 0 to 2, but go from 0 to 3"):
+    with pytest.raises(IndexError, match="of target must lie in 0 to 2, but go from 0 to 3"):
         confusion_matrix(SCORES[:2], [0, 3])
     with pytest.raises(IndexError, match="classes of prediction"):
         confusion_matrix([-1, 0], [0, 0])

@@ -1,4 +1,4 @@
-"""Which array module an array belongs to, moving arrays, and whether CUDA is there, and if not why."""
+"""Which module an array belongs to, moving arrays, and whether CUDA is there, and if not why."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import numpy as np
 class device:
     """Where a tensor lives: `device("cpu")`, `device("cuda")`, `device("cuda:1")`."""
 
+    type: str
+    index: int | None
+
     def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index if index is None else index
         if isinstance(type, int):
             type, index = "cuda", type
         kind, _, number = str(type).partition(":")
-        if kind not in ("cpu", "cuda"):
+        if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
             raise RuntimeError(
                 f"device: expected cpu or cuda (cuda:0, cuda:1, ...), but got {type!r}"
             )

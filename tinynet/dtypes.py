@@ -82,7 +82,7 @@ def numpy_dtype(value: Any) -> np.dtype[Any]:
 
 
 def _promote(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
-    """The common dtype; unlike NumPy, an integer never widens a float (int64 + float32: float32)."""
+    """The common dtype; an integer never widens a float (int64 and float32 give float32)."""
     if (a.kind == "f") != (b.kind == "f"):
         return a if a.kind == "f" else b
     return np.promote_types(a, b)

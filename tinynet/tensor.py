@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class RemovableHandle:
 
     def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
         self.hooks = hooks
-        self.key = id(self)
+        self.key = tape.tick()  # not id(self): a handle that is dropped leaves its id to others
         hooks[self.key] = hook
 
     def remove(self) -> None:
@@ -110,6 +110,10 @@ class Tensor(TensorBase):
     """
 
     __array_priority__ = 1000  # so that ndarray + Tensor asks the Tensor
+
+    if TYPE_CHECKING:
+        # float(), int(), bool(), ... are added below: in here they would hide the types.
+        def __getattr__(self, name: str) -> Any: ...
 
     def __new__(cls, *data: Any, requires_grad: bool = False) -> Any:
         kind = dtypes.get_default_dtype().numpy
@@ -750,8 +754,8 @@ class Tensor(TensorBase):
     addmv = linalg.addmv
     baddbmm = linalg.baddbmm
     inner = linalg.inner
-    vdot = linalg.vdot
-    ger = linalg.ger
+    vdot = linalg.dot
+    ger = linalg.outer
 
     abs = absolute = arithmetic.abs_
     negative = arithmetic.neg

@@ -17,9 +17,12 @@ def forward(
     x: ndarray, weight: ndarray | None, bias: ndarray | None, *, eps: float
 ) -> tuple[ndarray, ndarray, ndarray]:
     """y like x, and the batch's mean (C,) and biased variance (C,)."""
-    mean, var = _statistics(x)
-    y = _affine((x - _along(mean, x)) / _along(np.sqrt(var + eps), x), weight, bias)
-    return y.astype(x.dtype), mean.astype(x.dtype), var.astype(x.dtype)
+    M = _count(x)
+    mean = _channel_sum(x) / M
+    centered, offset = _center(x, mean)
+    var = _channel_sum(centered**2) / M
+    y = _affine(centered / _along(np.sqrt(var + eps), x), weight, bias)
+    return y.astype(x.dtype), (mean + offset).astype(x.dtype), var.astype(x.dtype)
 
 
 def normalize(
@@ -50,9 +53,8 @@ def backward(
     `mean` arrives rounded to x's dtype; what rounding took is added back, because beside a small
     spread it can be large (a float32 mean of 1e4 is only good to 5e-4).
     """
-    M = max(1, x.size // max(1, x.shape[1]))
-    centered = x - _along(mean.astype(np.float64), x)
-    centered -= _along(_channel_sum(centered) / M, x)
+    M = _count(x)
+    centered, _ = _center(x, mean.astype(np.float64))
     inverse = 1 / np.sqrt(var.astype(np.float64) + eps)
     z = centered * _along(inverse, x)
     dbias, dweight = _channel_sum(dy), _channel_sum(dy * z)
@@ -61,10 +63,20 @@ def backward(
     return dx.astype(x.dtype), dweight.astype(x.dtype), dbias.astype(x.dtype)
 
 
-def _statistics(x: ndarray) -> tuple[ndarray, ndarray]:
-    M = max(1, x.size // max(1, x.shape[1]))
-    mean = _channel_sum(x) / M
-    return mean, _channel_sum((x - _along(mean, x)) ** 2) / M
+def _count(x: ndarray) -> int:
+    """M, how many values a channel has; 1 for none, so that their sums of 0 stay 0."""
+    return max(1, x.size // max(1, x.shape[1]))
+
+
+def _center(x: ndarray, mean: ndarray) -> tuple[ndarray, ndarray]:
+    """x - mean like x, and what the mean lacked (C,), already subtracted.
+
+    A mean is rounded, so the deviations from it do not quite sum to 0; their own mean is the rest
+    (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983).
+    """
+    centered = x - _along(mean, x)
+    offset = _channel_sum(centered) / _count(x)
+    return centered - _along(offset, x), offset
 
 
 def _channel_sum(a: ndarray) -> ndarray:

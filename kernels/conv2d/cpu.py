@@ -242,8 +242,9 @@ def _correlate_task(task, x, w, bias, y, phases, starts, plan, depth):
         channel = group * filters + k_first + k
         for i in range(rows):
             start = k * line + i * width
+            outputs, values = y[n, channel, p + i, q:], sums[start : start + columns]
             for j in range(columns):
-                y[n, channel, p + i, q + j] = sums[start + j] + bias[channel]
+                outputs[j] = values[j] + bias[channel]
 
 
 @jit.inline
@@ -274,16 +275,23 @@ def _fill_grid(grid, x, n, c_first, channels, p, q, phases, plan):
                 h = plan.row_start + phases[f, 0] + (p + i) * plan.row_stride
                 end = right if 0 <= h < H else 0
                 begin = min(left, end)
+                row = grid[line : line + plan.width]
                 for j in range(begin):
-                    grid[line + j] = 0
-                if stride == 1:  # said apart, because this loop copies vectors
-                    for j in range(begin, end):
-                        grid[line + j] = x[n, c_first + c, h, w_first + j]
-                else:
-                    for j in range(begin, end):
-                        grid[line + j] = x[n, c_first + c, h, w_first + j * stride]
-                for j in range(end, plan.width):
-                    grid[line + j] = 0
+                    row[j] = 0
+                if end > begin:
+                    inside, pixels = (
+                        row[begin:end],
+                        x[n, c_first + c, h, w_first + begin * stride :],
+                    )
+                    if stride == 1:  # said apart, because this loop copies vectors
+                        for j in range(end - begin):
+                            inside[j] = pixels[j]
+                    else:
+                        for j in range(end - begin):
+                            inside[j] = pixels[j * stride]
+                beyond = row[end:]
+                for j in range(plan.width - end):
+                    beyond[j] = 0
 
 
 @jit.kernel(

@@ -1,4 +1,4 @@
-"""The backward walk: gradients, their accumulation, higher orders, hooks, freeing and its errors."""
+"""The backward walk: gradients, accumulation, higher orders, hooks, freeing and its errors."""
 
 import gc
 import weakref

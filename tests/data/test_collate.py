@@ -53,7 +53,9 @@ def test_agrees_with_pytorch(batch, function):
 
 
 def test_by_hand():
-    x, label = default_collate([(np.array([1.0, 2.0], np.float32), 3), (np.zeros(2, np.float32), 4)])
+    x, label = default_collate(
+        [(np.array([1.0, 2.0], np.float32), 3), (np.zeros(2, np.float32), 4)]
+    )
     assert isinstance(x, Tensor)
     assert x.dtype == tinynet.float32
     assert x.tolist() == [[1, 2], [0, 0]]

@@ -76,7 +76,7 @@ def test_subset():
 def test_random_split_by_lengths_shares_nothing_and_loses_nothing():
     parts = random_split(range(20), [12, 5, 3], tinynet.Generator().manual_seed(1))
     assert [len(part) for part in parts] == [12, 5, 3]
-    assert sorted(sum((items(part) for part in parts), [])) == list(range(20))
+    assert sorted(item for part in parts for item in items(part)) == list(range(20))
     assert items(parts[0]) != sorted(items(parts[0]))
 
 

@@ -115,9 +115,10 @@ def test_worker_info_and_init():
         info = get_worker_info()
         return info.id, info.num_workers, seen[0], len(info.dataset), info.seed % 2**31
 
-    rows = [[int(v) for v in batch] for batch in DataLoader(
-        Function(item), 1, num_workers=2, worker_init_fn=init
-    )]
+    rows = [
+        [int(v) for v in batch]
+        for batch in DataLoader(Function(item), 1, num_workers=2, worker_init_fn=init)
+    ]
     assert [row[:4] for row in rows] == [[i % 2, 2, i % 2, 8] for i in range(8)]
     assert (rows[1][4] - rows[0][4]) % 2**31 == 1, "seeds are base + id"
     assert get_worker_info() is None
@@ -130,8 +131,9 @@ def test_workers_have_different_reproducible_random_numbers():
 
     def draw():
         tinynet.manual_seed(3)
-        return [tuple(float(v) for v in batch)
-                for batch in DataLoader(Function(item), 1, num_workers=2)]
+        return [
+            tuple(float(v) for v in batch) for batch in DataLoader(Function(item), 1, num_workers=2)
+        ]
 
     first = draw()
     assert first == draw()
@@ -277,9 +279,7 @@ def test_two_loaders_at_once():
 
 
 def test_persistent_workers_stay_and_end_with_the_loader():
-    loader = DataLoader(
-        Function(lambda i: os.getpid()), 1, num_workers=2, persistent_workers=True
-    )
+    loader = DataLoader(Function(lambda i: os.getpid()), 1, num_workers=2, persistent_workers=True)
     first = [int(batch) for batch in loader]
     next(iter(loader))  # an epoch left early must not leak into the next
     second = [int(batch) for batch in loader]

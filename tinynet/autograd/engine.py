@@ -131,12 +131,12 @@ def walk(
             if needed is not None and needed.isdisjoint(node.edges):
                 continue
             if node.__class__ is Output:  # one of several: waits at the operation for the others
-                source = node.source  # type: ignore[attr-defined]
+                source = node.source
                 if source not in gradients:
                     gradients[source] = [None] * len(source.outputs)
                     heappush(waiting, (-source.number, source))
-                held = gradients[source][node.index]  # type: ignore[attr-defined]
-                gradients[source][node.index] = dy if held is None else held + dy  # type: ignore
+                held = gradients[source][node.index]
+                gradients[source][node.index] = dy if held is None else held + dy
                 continue
 
             if node.pullbacks is None:

@@ -189,7 +189,7 @@ def _keep(tensor: Any, node: Any, outputs: list[Any]) -> Any:
         if keep is not None:
             return keep
         output = wrap(array)
-        output._node = node() if alone else Output(node(), index, array)
+        output._node = node() if alone else Output(node(), index, array)  # type: ignore[arg-type]
         return output
 
     return give

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
 
 from .safetensors import FileFormatError
-
-# A square of this many pixels is enough for any network here, and a hostile file is refused.
-LARGEST_IMAGE = 100_000_000
 
 
 def read_image(
@@ -22,8 +20,8 @@ def read_image(
     """The image file's pixels as uint8 (C, H, W), and whether they were inverted.
 
     The image is turned upright (EXIF), put on white where it is transparent, made grey (C = 1) or
-    RGB (C = 3), padded in the colour of its border to the proportions H : W, and scaled. Nothing
-    is changed about an image that has the right size and colours already.
+    RGB (C = 3), scaled to fit into H x W, and padded in the colour of its border. Nothing is
+    changed about an image that has the right size and colours already.
 
     invert: exchange light and dark. Datasets such as MNIST and Fashion-MNIST are light on black,
         photographs and drawings mostly dark on white: None inverts a grey image if its border is
@@ -34,33 +32,31 @@ def read_image(
 
     channels, height, width = shape
     try:
-        with Image.open(path) as file:
-            if file.width * file.height > LARGEST_IMAGE:
-                raise FileFormatError(
-                    f"{path} has {file.width:,} x {file.height:,} pixels, more than "
-                    f"{LARGEST_IMAGE:,} in all; make it smaller first."
-                )
-            image: Any = ImageOps.exif_transpose(file)
-            image = _opaque(image).convert("L" if channels == 1 else "RGB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # a small file that claims to be a huge image is refused, not unpacked
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                image: Any = ImageOps.exif_transpose(file)
+                image = _opaque(image).convert("L" if channels == 1 else "RGB")
     except UnidentifiedImageError:
         raise FileFormatError(f"{path} is not an image that Pillow can read.") from None
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no image file {path}.") from None
     except IsADirectoryError:
         raise FileFormatError(f"{path} is a folder, not an image.") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow reports damaged files as OSError, and damaged PNG chunks as SyntaxError
+    except Exception as error:
+        # Pillow reports damage in many ways: OSError, SyntaxError, ValueError, struct.error, ...
         raise FileFormatError(f"{path} cannot be read as an image: {error}.") from None
 
     border = _border(np.asarray(image))
-    if image.width * height != image.height * width:
-        longest = max(image.width * height, image.height * width)
-        size = (max(1, round(longest / height)), max(1, round(longest / width)))
-        image = ImageOps.pad(image, size, color=border if channels == 3 else border[0])
-    if image.size != (width, height):
-        # when Pillow makes an image smaller, its bilinear filter averages over all merged pixels
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.array(image)
+    scale = min(width / image.width, height / image.height)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    # when Pillow makes an image smaller, its bilinear filter averages over all merged pixels
+    image = image.resize(size, Image.Resampling.BILINEAR)
+    canvas = Image.new(image.mode, (width, height), border if channels == 3 else border[0])
+    canvas.paste(image, ((width - size[0]) // 2, (height - size[1]) // 2))
+    pixels = np.array(canvas)
     pixels = pixels[None] if channels == 1 else np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
     if invert is None:
         invert = channels == 1 and border[0] > 127

@@ -27,6 +27,3 @@ class Parameter(Tensor):
         parameter._storage = data.detach()._storage
         parameter.requires_grad_(requires_grad)
         return parameter
-
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()

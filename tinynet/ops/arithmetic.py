@@ -113,11 +113,13 @@ def _neg(x):
 def _pow(x, y):
     """d(x^y)/dx = y x^(y-1), 0 where y = 0; d(x^y)/dy = x^y log x, 0 where x = 0 and y >= 0."""
 
+    # Where the formula would meet 0 * infinity, the factor that decides is 0 and the other is
+    # replaced by something finite; so the second derivatives are right there too.
     def dx(dz: Any) -> Any:
-        return dz * where(y == 0, 0, y * _pow(x, y - 1))
+        return dz * y * _pow(x, where(y.eq(0), 0, y - 1))
 
     def dy(dz: Any, z: Any) -> Any:
-        return dz * where(x.eq(0) & y.ge(0), 0, z * x.log())
+        return dz * z * where(x.eq(0) & y.ge(0), 1, x).log()
 
     z = x.array**y.array
     return z.astype(x.array.dtype) if z.dtype != x.array.dtype else z, (dx, dy)
@@ -164,18 +166,17 @@ def preference(x: Any, y: Any) -> Any:
 @differentiable
 def _clamp(x, *, min, max):
     """x limited to [min, max]; the gradient passes where min <= x <= max."""
-    xp = xp_of(x.array)
 
     def inside() -> Any:
         a = x.array
-        keep = xp.ones(a.shape, bool)
+        keep = xp_of(a).ones(a.shape, bool)
         if min is not None:
             keep &= a >= min
         if max is not None:
             keep &= a <= max
         return wrap(keep)
 
-    return xp.clip(x.array, min, max), (lambda dy: dy.where(inside(), 0),)
+    return xp_of(x.array).clip(x.array, min, max), (lambda dy: dy.where(inside(), 0),)
 
 
 @differentiable

@@ -272,7 +272,7 @@ def assign(array: Any, key: tuple[Basic, Advanced], value: Any) -> None:
     view = array[(*basic, Ellipsis)]
     try:
         if _may_repeat(advanced):
-            # Which of several values stays depends on how they lie in memory: always as in `_stayed`.
+            # Which of several values stays depends on how they lie in memory: as in `_stayed`.
             target = view[(*advanced, Ellipsis)].shape
             extra = max(value.ndim - len(target), 0)
             value = np.broadcast_to(value.reshape(value.shape[extra:]), target).copy()

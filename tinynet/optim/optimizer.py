@@ -61,8 +61,12 @@ class Optimizer:
         with no_grad():
             for group in self.param_groups:
                 for param in group["params"]:
-                    if param.grad is not None:
-                        self.update(param, param.grad, self.state[param], group)
+                    if param.grad is None:
+                        continue
+                    state = self.state.get(param, {})
+                    self.update(param, param.grad, state, group)
+                    if state:  # plain gradient descent, for one, has none
+                        self.state[param] = state
         for post_hook in list(self._step_post_hooks.values()):
             post_hook(self, (closure,), {})
         return loss

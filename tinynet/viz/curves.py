@@ -14,11 +14,11 @@ def learning_curves(history: Sequence[Mapping[str, Any]], title: str = "") -> An
     history: one mapping per epoch with `epoch`, `loss`, `train_accuracy`, `test_loss` and
         `test_accuracy` (the lines of a run's metrics.jsonl); series that are absent are left out.
     """
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-
     if not history:
         raise ValueError("learning_curves: the history is empty; there is no epoch to draw.")
     figure = new_figure(9.0, 3.7)
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
     left, right = figure.subplots(1, 2)
     for axes, name, series in (
         (left, "Loss", (("loss", "training", TRAIN), ("test_loss", "test", TEST))),
@@ -39,7 +39,8 @@ def learning_curves(history: Sequence[Mapping[str, Any]], title: str = "") -> An
         axes.set_title(name, loc="left", fontsize=11, fontweight="bold", color=INK)
         axes.set_xlabel("epoch", color=INK, fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=9, labelcolor=INK)
     right.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     last = history[-1]
     if last.get("test_accuracy") is not None:

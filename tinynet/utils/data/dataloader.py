@@ -305,7 +305,7 @@ class _WorkerIterator:
             except (EOFError, OSError):
                 self._report_death(worker)
         if ready:
-            self._report_death(sentinels[ready[0]])  
+            self._report_death(sentinels[ready[0]])
         self._fail(f"DataLoader timed out after {self._timeout} seconds")
 
     def _report_death(self, worker: _Worker) -> NoReturn:
