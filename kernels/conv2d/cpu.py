@@ -47,7 +47,8 @@ def forward(x: ndarray, w: ndarray, bias: ndarray | None, *, dims: Conv2dDims) -
     """y (N, K, P, Q) from x (N, C, H, W), w (K, C / groups, R, S) and bias (K,) or None."""
     x, w, bias = jit.dense(x, w, bias)
     y = np.empty(dims.y_shape, x.dtype)
-    filters = w.reshape(dims.groups, dims.K // dims.groups, -1)
+    window = dims.C // dims.groups * dims.R * dims.S
+    filters = w.reshape(dims.groups, dims.K // dims.groups, window)
     start = (-dims.padding[0], -dims.padding[1])
     _correlate(x, filters, bias, y, taps=_Taps.of(_positions(dims), dims.stride), start=start)
     return y
@@ -57,6 +58,8 @@ def grad_input(dy: ndarray, w: ndarray, *, dims: Conv2dDims) -> ndarray:
     """dx (N, C, H, W) from dy (N, K, P, Q)."""
     dy, w = jit.dense(dy, w)
     dx = np.zeros(dims.x_shape, dy.dtype)  # pixels between the windows stay zero
+    if dy.size == 0 or w.size == 0:
+        return dx
     w = w.reshape(dims.groups, dims.K // dims.groups, dims.C // dims.groups, dims.R, dims.S)
     (u, v), (dilation, column_dilation) = dims.stride, dims.dilation
     columns = _phases(dims.S, column_dilation, v, dims.padding[1])

@@ -33,32 +33,31 @@ def apply(x: ndarray, *, p: float, key: int) -> ndarray:
 @jit.kernel(lambda T: (T[::1], T[::1], T, int64, int64, int64))
 def _apply_task(task, x, y, scale, key0, key1, threshold):
     zero = scale - scale  # of scale's type
-    words = np.empty((SIDE_BY_SIDE, 4), np.uint32)
+    words = np.empty((4, SIDE_BY_SIDE), np.uint32)
     first = task * TASK_BLOCKS
     last = min(first + TASK_BLOCKS, (len(x) + 3) // 4)
     for block in range(first, last, SIDE_BY_SIDE):
         _philox(words, block, uint32(key0), uint32(key1))
-        words_here = words.reshape(-1)
         part = slice(4 * block, 4 * (block + SIDE_BY_SIDE))
         x_here, y_here = x[part], y[part]
         for i in range(len(x_here)):
-            keep = int64(words_here[i]) >= threshold
+            keep = int64(words[i % 4, i // 4]) >= threshold
             y_here[i] = x_here[i] * (scale if keep else zero)
 
 
 @jit.inline
 def _philox(words, block, key0, key1):
-    """words (SIDE_BY_SIDE, 4): the blocks from `block` on."""
+    """words (4, SIDE_BY_SIDE): the blocks from `block` on."""
     for i in range(SIDE_BY_SIDE):
-        words[i, 0] = uint32(block + i)
-        words[i, 1] = uint32((block + i) >> 32)
-        words[i, 2] = words[i, 3] = 0
+        words[0, i] = uint32(block + i)
+        words[1, i] = uint32((block + i) >> 32)
+        words[2, i] = words[3, i] = 0
     for _ in range(ROUNDS):
         for i in range(SIDE_BY_SIDE):
-            product0, product1 = _M0 * uint64(words[i, 0]), _M1 * uint64(words[i, 2])
-            word1, word3 = words[i, 1], words[i, 3]
-            words[i, 0] = uint32(product1 >> uint64(32)) ^ word1 ^ key0
-            words[i, 1] = uint32(product1)
-            words[i, 2] = uint32(product0 >> uint64(32)) ^ word3 ^ key1
-            words[i, 3] = uint32(product0)
+            product0, product1 = _M0 * uint64(words[0, i]), _M1 * uint64(words[2, i])
+            word1, word3 = words[1, i], words[3, i]
+            words[0, i] = uint32(product1 >> uint64(32)) ^ word1 ^ key0
+            words[1, i] = uint32(product1)
+            words[2, i] = uint32(product0 >> uint64(32)) ^ word3 ^ key1
+            words[3, i] = uint32(product0)
         key0, key1 = uint32(key0 + _W0), uint32(key1 + _W1)

@@ -106,53 +106,44 @@ def _rows(a: ndarray) -> ndarray:
     return a.reshape(a.shape[0] * a.shape[1], a.shape[2] * a.shape[3])
 
 
-# Kernels go through the filter positions (r, s) outside and along a line of outputs inside: loops
-# without branches, which LLVM turns into vector instructions. Strides 1 and 2 are said apart,
-# because it does so only for a stride that it knows.
-
-
 @jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], int64[:, :, ::1], int64, _WINDOW))
 def _max_task(task, x, y, index, planes, window):
     H, W = x.shape[1:]
     P, Q = y.shape[1:]
+    rows = _inside(P, window.row_stride, window.row_padding, window.row_dilation, window.R, H)
+    columns = _inside(
+        Q, window.column_stride, window.column_padding, window.column_dilation, window.S, W
+    )
     for plane in range(task * planes, min((task + 1) * planes, len(x))):
+        pixels = x[plane].reshape(H * W)
         for p in range(P):
-            best, place = y[plane, p], index[plane, p]
             for q in range(Q):
-                best[q], place[q] = -np.inf, -1
-            for r in range(window.R):
-                h = p * window.row_stride - window.row_padding + r * window.row_dilation
-                if h < 0 or h >= H:
-                    continue
-                for s in range(window.S):
-                    first, last, w = _line(s, window, Q, W)
-                    pixels, at = x[plane, h, w:], h * W + w
-                    if window.column_stride == 1:
-                        _take_larger(best[first:last], place[first:last], pixels, at, 1)
-                    elif window.column_stride == 2:
-                        _take_larger(best[first:last], place[first:last], pixels, at, 2)
-                    else:
-                        stride = window.column_stride
-                        _take_larger(best[first:last], place[first:last], pixels, at, stride)
+                place = rows[p, 0] * W + columns[q, 0]
+                best = pixels[place]
+                for r in range(rows[p, 1]):
+                    line = (rows[p, 0] + r * window.row_dilation) * W + columns[q, 0]
+                    for s in range(columns[q, 1]):
+                        at = line + s * window.column_dilation
+                        value = pixels[at]
+                        # Larger, or the first NaN, which then stays. Without a branch: which pixel
+                        # wins is a matter of chance, and a CPU would often guess it wrong.
+                        better = (not value <= best) & (best == best)
+                        best = value if better else best
+                        place = at if better else place
+                y[plane, p, q] = best
+                index[plane, p, q] = place
 
 
 @jit.inline
-def _line(s, window, Q, W):
-    """The outputs first <= q < last whose position s lies in the image, and w where first's does."""
-    offset = s * window.column_dilation - window.column_padding
-    first = max(0, -(offset // window.column_stride))
-    last = max(first, min(Q, (W - 1 - offset) // window.column_stride + 1))
-    return first, last, first * window.column_stride + offset
-
-
-@jit.inline
-def _take_larger(best, place, pixels, at, stride):
-    for q in range(len(best)):
-        value, old = pixels[q * stride], best[q]
-        # The first pixel, a larger one, or the first NaN, which then stays.
-        better = (place[q] < 0) | (value > old) | ((value != value) & (old == old))
-        best[q] = value if better else old
-        place[q] = at + q * stride if better else place[q]
+def _inside(outputs, stride, padding, dilation, window, size):
+    """(outputs, 2): each window's first pixel inside the image along an axis, and how many."""
+    bounds = np.empty((outputs, 2), np.int64)
+    for output in range(outputs):
+        start = output * stride - padding
+        first = max(0, -(start // dilation))
+        bounds[output, 0] = start + first * dilation
+        bounds[output, 1] = min(window, (size - 1 - start) // dilation + 1) - first
+    return bounds
 
 
 @jit.kernel(lambda T: (T[:, ::1], int64[:, ::1], T[:, ::1], int64))
@@ -173,46 +164,32 @@ def _gather_task(task, x, index, y, planes):
 def _mean_task(task, x, y, count, planes, window):
     H, W = x.shape[1:]
     P, Q = y.shape[1:]
+    rows = _inside(P, window.row_stride, window.row_padding, 1, window.R, H)
+    columns = _inside(Q, window.column_stride, window.column_padding, 1, window.S, W)
     for plane in range(task * planes, min((task + 1) * planes, len(x))):
+        pixels = x[plane].reshape(H * W)
         for p in range(P):
-            total = y[plane, p]
             for q in range(Q):
-                total[q] = 0
-            for r in range(window.R):
-                h = p * window.row_stride - window.row_padding + r
-                if h < 0 or h >= H:
-                    continue
-                for s in range(window.S):
-                    first, last, w = _line(s, window, Q, W)
-                    if window.column_stride == 2:
-                        _add(total[first:last], x[plane, h, w:], 2)
-                    else:
-                        _add(total[first:last], x[plane, h, w:], window.column_stride)
-            for q in range(Q):
-                total[q] /= count[p, q]
-
-
-@jit.inline
-def _add(total, pixels, stride):
-    for q in range(len(total)):
-        total[q] += pixels[q * stride]
+                line = rows[p, 0] * W + columns[q, 0]
+                total = count[p, q] - count[p, q]  # 0, of x's type
+                for r in range(rows[p, 1]):
+                    for s in range(columns[q, 1]):
+                        total += pixels[line + r * W + s]
+                y[plane, p, q] = total / count[p, q]
 
 
 @jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], T[:, ::1], int64, _WINDOW))
 def _spread_task(task, dy, dx, count, planes, window):
     H, W = dx.shape[1:]
     P, Q = dy.shape[1:]
-    share = np.empty(Q, dx.dtype)
+    rows = _inside(P, window.row_stride, window.row_padding, 1, window.R, H)
+    columns = _inside(Q, window.column_stride, window.column_padding, 1, window.S, W)
     for plane in range(task * planes, min((task + 1) * planes, len(dx))):
+        pixels = dx[plane].reshape(H * W)
         for p in range(P):
             for q in range(Q):
-                share[q] = dy[plane, p, q] / count[p, q]
-            for r in range(window.R):
-                h = p * window.row_stride - window.row_padding + r
-                if h < 0 or h >= H:
-                    continue
-                for s in range(window.S):
-                    first, last, w = _line(s, window, Q, W)
-                    pixels = dx[plane, h, w:]
-                    for q in range(last - first):
-                        pixels[q * window.column_stride] += share[first + q]
+                line = rows[p, 0] * W + columns[q, 0]
+                share = dy[plane, p, q] / count[p, q]
+                for r in range(rows[p, 1]):
+                    for s in range(columns[q, 1]):
+                        pixels[line + r * W + s] += share

@@ -80,7 +80,7 @@ def test_train_tells_what_it_does_shows_a_bar_and_a_table(run):
         r"training +2 epochs, batches of 100, adamw, learning rate up to 0.002",
         r"device +cpu, \d+ threads?, seed 0",
         r"epoch +loss +accuracy +test loss +test accuracy +seconds",
-        r"\n +1 +\d\.\d{3} +\d+\.\d% +\d\.\d{3} +\d+\.\d% +\d+\.\d\r?\n",
+        r"[\r\n] +1 +\d\.\d{3} +\d+\.\d% +\d\.\d{3} +\d+\.\d% +\d+\.\d\r?\n",
         r"epoch 2/2.*loss \d\.\d{3}  accuracy \d+\.\d%.*images/s.*left",
         r"\d+\.\d% of the test images are recognised",
         r"saved +",
@@ -110,7 +110,7 @@ def test_ctrl_c_keeps_what_was_finished(tmp_path, terminal):
     arguments = ["train", "--data", "digits", "--epochs", "2000", "--out", str(folder)]
     if terminal:
         program = Terminal(*arguments)
-        program.read(until=r"\n +2 +\d\.\d{3} ")
+        program.read(until=r"[\r\n] +2 +\d\.\d{3} ")
         os.killpg(program.process.pid, signal.SIGINT)
         said = program.read()
         code = program.end()

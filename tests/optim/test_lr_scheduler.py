@@ -163,9 +163,7 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match="total_steps OR"):
         lr_scheduler.OneCycleLR(optimizer, 0.1)
     with pytest.raises(ValueError, match="must support momentum"):
-        lr_scheduler.OneCycleLR(
-            optim.Adagrad([nn.Parameter(tinynet.zeros(1))]), 0.1, total_steps=3
-        )
+        lr_scheduler.OneCycleLR(optim.Adagrad([nn.Parameter(tinynet.zeros(1))]), 0.1, total_steps=3)
     with pytest.raises(ValueError, match=r"Factor should be < 1.0"):
         lr_scheduler.ReduceLROnPlateau(optimizer, factor=1.0)
     with pytest.raises(ValueError, match="mode x is unknown"):

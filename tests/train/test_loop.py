@@ -81,7 +81,7 @@ def test_a_last_batch_of_one_is_left_out():
     schedule = Constant()
     train_epoch(model, optim.SGD(model.parameters(), lr=0.1), schedule, x, y, 4)
     assert schedule.steps == 2
-    with pytest.raises(ValueError, match="[Ee]xpected more than 1 value"):
+    with pytest.raises(ValueError, match=r"[Ee]xpected more than 1 value"):
         train_epoch(model, optim.SGD(model.parameters(), lr=0.1), schedule, x, y, 1)
 
 

@@ -163,7 +163,11 @@ def _record(cls: type[Function], ctx: FunctionCtx, edges: list[Any], outputs: li
         next((i for i, d in enumerate(differentiable) if d is o), None) for o in outputs
     ]
     node = FunctionNode(cls, ctx, edges, pullback)
-    tape.tie(node, differentiable)
+    if len(differentiable) == 1:
+        node.shape, node.dtype = differentiable[0].array.shape, differentiable[0].array.dtype
+        differentiable[0]._node = node
+    else:
+        tape.tie(node, differentiable)
     for output in differentiable:
         if any(output is d for d in ctx._dirty):
             storage_of(output).rebased_at = tick()

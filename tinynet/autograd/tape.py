@@ -77,9 +77,12 @@ def wrap(array: Any) -> Any:
     return tensor
 
 
+SCALAR = (np.generic, int, float)
+
+
 def as_array(value: Any) -> Any:
     """NumPy's reductions return scalars; tensors hold arrays (CuPy's are left as they are)."""
-    return np.asarray(value) if isinstance(value, np.generic | bool | int | float) else value
+    return np.asarray(value) if isinstance(value, SCALAR) else value
 
 
 class Node:
@@ -274,7 +277,7 @@ def differentiable(
             result = new(Tensor)
             result.array = value if value.__class__ is np.ndarray else as_array(value)
             if mode.enabled:
-                record(operation, (x, y), pullbacks, (result,))
+                record(operation, (x, y), pullbacks, result)
             return result
 
     else:
@@ -285,11 +288,13 @@ def differentiable(
             if value.__class__ is tuple:
                 results = tuple([wrap(v) for v in value])
                 if mode.enabled:
-                    record(operation, inputs, pullbacks, results[:outputs])
+                    tied = results[0] if outputs == 1 else results[:outputs]
+                    record(operation, inputs, pullbacks, tied)
                 return results
-            result = wrap(value)
+            result = new(Tensor)
+            result.array = value if value.__class__ is np.ndarray else as_array(value)
             if mode.enabled:
-                record(operation, inputs, pullbacks, (result,))
+                record(operation, inputs, pullbacks, result)
             if view:
                 share(inputs[0], result, operation, parameters)
             return result
@@ -298,8 +303,8 @@ def differentiable(
     return operation
 
 
-def record(operation: Any, inputs: Any, pullbacks: Any, results: Any) -> None:
-    """Tie the results to a new node, if an input requires a gradient."""
+def record(operation: Any, inputs: Any, pullbacks: Any, result: Any) -> None:
+    """Tie the result (a tensor, or several) to a new node, if an input requires a gradient."""
     edges = []
     wanted = unwanted = False
     for x in inputs:
@@ -323,25 +328,25 @@ def record(operation: Any, inputs: Any, pullbacks: Any, results: Any) -> None:
             ]
         for pullback in pullbacks:
             if pullback is not None and pullback.__code__.co_argcount == 2:
-                save_output(node, results[0])
+                save_output(node, result)
                 break
     else:
         node.joint = True
     node.pullbacks = pullbacks
-    tie(node, results)
+    if result.__class__ is tuple:
+        tie(node, result)
+    else:
+        array = result.array
+        node.shape = array.shape
+        node.dtype = array.dtype
+        result._node = node
 
 
 def tie(node: Node, results: Sequence[Any]) -> None:
-    """Make `node` the origin of the results."""
-    if len(results) == 1:
-        array = results[0].array
-        node.shape = array.shape
-        node.dtype = array.dtype
-        results[0]._node = node
-    else:
-        node.outputs = [(r.array.shape, r.array.dtype) for r in results]
-        for i, result in enumerate(results):
-            result._node = Output(node, i, result.array)
+    """Make `node` the origin of several results."""
+    node.outputs = [(r.array.shape, r.array.dtype) for r in results]
+    for i, result in enumerate(results):
+        result._node = Output(node, i, result.array)
 
 
 def save_output(node: Node, result: TensorBase) -> None:

@@ -196,17 +196,17 @@ class TerminalReport(CommandReport):
         )
         self.progress.start()
 
-    def _fact(self, name: str, value: str) -> None:
+    def _fact(self, name: str, value: str, style: str = "") -> None:
         from rich.text import Text
 
-        self.console.print(Text.assemble((f"{name:>9}  ", "dim"), value))
+        text = Text.assemble((f"{name:>9}  ", "dim"), (value, style))
+        # a folder's name that is broken into two lines cannot be copied
+        self.console.print(text, soft_wrap=True)
 
     def compiling(self, kernel: str) -> None:
         self.compiled += 1
         if self.compiled == 1:
-            self.console.print(
-                "         compiling the CPU kernels, once for this machine", style="yellow"
-            )
+            self._fact("", "compiling the CPU kernels, once for this machine", "yellow")
         if self.plan is not None:
             self.progress.update(self.task, description=f"compiling {kernel}")
 
@@ -242,20 +242,13 @@ class TerminalReport(CommandReport):
         self.reason = reason
 
     def end(self, run: Run, history: list[EpochRecord]) -> None:
-        from rich.text import Text
-
-        last = history[-1]
         self.console.print()
-        self.console.print(
-            Text.assemble(
-                ("    test  ", "dim"),
-                (f"{last.test_accuracy:.1%}", "bold green"),
-                " of the test images are recognised",
-            )
+        self._fact(
+            "test", f"{history[-1].test_accuracy:.1%} of the test images are recognised", "bold"
         )
-        files = ", ".join(sorted(path.name for path in run.folder.iterdir()))
-        self._fact("saved", f"{run.folder}/ ({files})")
+        self._fact("saved", f"{run.folder}")
+        self._fact("", ", ".join(sorted(path.name for path in run.folder.iterdir())))
         if self.reason is not None:
-            self._fact("", self.reason)
+            self._fact("", self.reason, "yellow")
         self._fact("next", f"tinynet evaluate {run.folder}")
         self._fact("", f"tinynet predict {run.folder} IMAGE...")

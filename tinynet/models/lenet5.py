@@ -16,7 +16,9 @@ class LeNet5(nn.Module):
     def __init__(self, in_channels: int = 1, image_size: int = 28, num_classes: int = 10) -> None:
         super().__init__()
         if image_size not in (28, 32):
-            raise ValueError(f"LeNet5 takes images of 28x28 or 32x32, not {image_size}x{image_size}")
+            raise ValueError(
+                f"LeNet5 takes images of 28x28 or 32x32, not {image_size}x{image_size}"
+            )
         padding = 2 if image_size == 28 else 0
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 6, 5, padding=padding),  # (N, 6, 28, 28)

@@ -89,7 +89,7 @@ class _Indexed(Module):
 class Sequential(_Indexed):
     """Modules in a chain: the output of each is the input of the next.
 
-    Sequential(a, b, c) names them "0", "1", "2"; Sequential(OrderedDict(...)) takes the names given.
+    Sequential(a, b, c) names them "0", "1", "2"; Sequential(OrderedDict(...)) keeps the names.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -112,13 +112,9 @@ class Sequential(_Indexed):
 
     def __mul__(self, other: int) -> Sequential:
         if not isinstance(other, int):
-            raise TypeError(
-                f"unsupported operand type(s) for *: {type(self)} and {type(other)}"
-            )
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(other)}")
         if other <= 0:
-            raise ValueError(
-                f"Non-positive multiplication factor {other} for {type(self)}"
-            )
+            raise ValueError(f"Non-positive multiplication factor {other} for {type(self)}")
         return Sequential(*(list(self) * other))
 
     __rmul__ = __mul__
@@ -133,8 +129,7 @@ class Sequential(_Indexed):
 def _chain(other: Any) -> Sequential:
     if not isinstance(other, Sequential):
         raise ValueError(
-            "add operator supports only objects of Sequential class, but "
-            f"{type(other)} is given."
+            f"add operator supports only objects of Sequential class, but {type(other)} is given."
         )
     return other
 
@@ -157,7 +152,7 @@ class ModuleList(_Indexed):
         return type(self)([module for _, module in items])  # type: ignore[misc]
 
     def __repr__(self) -> str:
-        """As a Module prints itself, with equal neighbours on one line: `(0-3): 4 x Linear(...)`."""
+        """As a Module prints itself, but equal neighbours once: `(0-3): 4 x Linear(...)`."""
         if not self._modules:
             return f"{self._get_name()}()"
         blocks: list[list[Any]] = []  # [first, last, text]

@@ -59,7 +59,9 @@ class Conv2d(Module):
         self.out_channels = out_channels
         self.kernel_size = pair(kernel_size, "kernel_size", "Conv2d", least=1)
         self.stride = pair(stride, "stride", "Conv2d", least=1)
-        self.padding = padding if isinstance(padding, str) else pair(padding, "padding", "Conv2d", least=0)
+        self.padding = (
+            padding if isinstance(padding, str) else pair(padding, "padding", "Conv2d", least=0)
+        )
         self.dilation = pair(dilation, "dilation", "Conv2d", least=1)
         self.groups = groups
         self.padding_mode = padding_mode
@@ -82,9 +84,7 @@ class Conv2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         padding = self.padding
         if self.padding_mode != "zeros":
-            (top, bottom), (left, right) = F.conv_padding(
-                padding, self.kernel_size, self.dilation
-            )
+            (top, bottom), (left, right) = F.conv_padding(padding, self.kernel_size, self.dilation)
             input = F.pad(input, (left, right, top, bottom), mode=self.padding_mode)
             padding = 0
         return F.conv2d(

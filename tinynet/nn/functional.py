@@ -1,4 +1,4 @@
-"""The layers as functions: PyTorch's signatures, argument handling and errors over `tinynet.ops`."""
+"""The layers as functions: PyTorch's signatures, arguments and errors over `tinynet.ops`."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def log_softmax(
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """y = x @ weight.T + bias:  x (..., in), weight (out, in) or (in,), bias (out,), y (..., out)."""
+    """y = x @ weight.T + bias:  x (..., in), weight (out, in), bias (out,), y (..., out)."""
     if input.ndim == 0 or input.array.shape[-1] != weight.array.shape[-1]:
         have = input.array.shape[-1] if input.ndim else "no"
         raise ShapeError(
@@ -236,9 +236,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return y if bias is None else y + bias
 
 
-def bilinear(
-    input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y[..., k] = x1 @ weight[k] @ x2 + bias[k], with weight (K, in1, in2)."""
     if (
         input1.shape[:-1] != input2.shape[:-1]
@@ -286,7 +284,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """y[n,k,p,q] = bias[k] + sum of weight[k,c,r,s] * x[n, c, p*stride + r*dilation - padding, ...].
+    """y[n,k,p,q] = bias[k] + sum of weight[k,c,r,s] * x[n,c,h,w], h = p*stride + r*dilation - padding.
 
     x (N, C, H, W) or (C, H, W), weight (K, C/groups, R, S), bias (K,), y (N, K, P, Q).
     Raises ShapeError, a RuntimeError, where these do not fit.
@@ -475,9 +473,7 @@ def batch_norm(
     return y
 
 
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, x with each element 0 with probability p and otherwise divided by 1 - p."""
     if p < 0 or p > 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
@@ -666,9 +662,7 @@ def _rows(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return rows.reshape(-1, channels), target.long().reshape(-1)
 
 
-def _reduced_rows(
-    rows: Tensor, weights: Tensor, reduction: str, sizes: Sequence[int]
-) -> Tensor:
+def _reduced_rows(rows: Tensor, weights: Tensor, reduction: str, sizes: Sequence[int]) -> Tensor:
     """The mean divides by the sum of the rows' weights: ignored rows and rare classes count so."""
     if reduction == "none":
         return rows.reshape(sizes)
@@ -704,9 +698,7 @@ def nll_loss(
     """-input[n, target[n]] of log-probabilities input (N, C, ...), target (N, ...)."""
     reduction = reduction_of(size_average, reduce, reduction)
     rows, labels = _rows("nll_loss", input, target)
-    bad = (labels.array != ignore_index) & (
-        (labels.array < 0) | (labels.array >= rows.shape[1])
-    )
+    bad = (labels.array != ignore_index) & ((labels.array < 0) | (labels.array >= rows.shape[1]))
     if bad.any():
         raise IndexError(
             f"nll_loss: Target {int(labels.array[bad][0])} is out of bounds: input has "
@@ -735,9 +727,7 @@ def cross_entropy(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if target.is_floating_point() and target.shape == input.shape:
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     scores, labels = _rows("cross_entropy", input, target)
@@ -794,7 +784,7 @@ def kl_div(
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 of shape (*, num_classes): 1 at the label, else 0; -1 means one more than the largest."""
+    """int64 of shape (*, num_classes): 1 at the label, else 0; -1: as many as the labels need."""
     if tensor.array.dtype.kind not in "iu":
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     xp = xp_of(tensor.array)

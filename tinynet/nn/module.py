@@ -6,6 +6,7 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from .. import dtypes
 from ..autograd.mode import no_grad
 from ..kernels.errors import ShapeError
 from ..tensor import RemovableHandle, Tensor
@@ -34,7 +35,9 @@ def typename(value: Any) -> str:
     if isinstance(value, Tensor):
         return value.type()
     cls = type(value)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )
 
 
 class Module:
@@ -203,7 +206,7 @@ class Module:
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Register parameters and modules by their type; a name already registered keeps its kind."""
+        """Register parameters and modules by their type; a registered name keeps its kind."""
         own = self.__dict__
         if isinstance(value, Parameter):
             if "_parameters" not in own:
@@ -487,11 +490,12 @@ class Module:
         return destination
 
     def _saved_members(self) -> dict[str, Tensor]:
-        members: dict[str, Any] = dict(self._parameters)
-        for name, buffer in self._buffers.items():
-            if name not in self._non_persistent_buffers_set:
-                members[name] = buffer
-        return {name: member for name, member in members.items() if member is not None}
+        members: dict[str, Any] = {**self._parameters, **self._buffers}
+        return {
+            name: member
+            for name, member in members.items()
+            if member is not None and name not in self._non_persistent_buffers_set
+        }
 
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool
@@ -671,27 +675,22 @@ class Module:
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _register(
-    hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False
-) -> RemovableHandle:
+def _register(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
     handle = RemovableHandle(hooks, hook)
     if prepend:
         hooks.move_to_end(handle.key, last=False)
     return handle
 
 
-def _device_and_dtype(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """The device and the dtype (or None) that the arguments of `to` name."""
-    from ..dtypes import dtype as dtype_class
-
-    device, dtype = kwargs.get("device"), kwargs.get("dtype")
+def _device_and_dtype(
+    *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False
+) -> tuple[Any, Any]:
+    """The device and the dtype (None where not given) that the arguments of `to` name."""
     for argument in args:
         if isinstance(argument, Tensor):
             device, dtype = argument.device, argument.dtype
-        elif isinstance(argument, dtype_class):
+        elif isinstance(argument, dtypes.dtype):
             dtype = argument
-        elif isinstance(argument, str | int) and not isinstance(argument, bool) or hasattr(
-            argument, "index"
-        ):
+        elif argument is not None and not isinstance(argument, bool):
             device = argument
     return device, dtype

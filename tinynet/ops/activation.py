@@ -22,7 +22,13 @@ def relu(x: Tensor) -> Any:
     The derivative is read off the output, so an in-place ReLU needs no copy of its input.
     """
     xp = xp_of(x.array)
-    return xp.maximum(x.array, 0), (lambda dy, y: dy * (y > 0),)
+    return xp.maximum(x.array, 0), (lambda dy, y: relu_backward(dy, y),)
+
+
+@differentiable
+def relu_backward(dy: Tensor, y: Tensor) -> Any:
+    """dy where y > 0, else 0 * dy; it does not change with y."""
+    return dy.array * (y.array > 0), (lambda g: relu_backward(g, y), None)
 
 
 @differentiable
@@ -44,7 +50,10 @@ def hardtanh(x: Tensor, *, min_val: float, max_val: float) -> Any:
 
 @differentiable
 def elu(x: Tensor, *, alpha: float) -> Any:
-    """x where x > 0, else alpha * (exp(x) - 1), whose derivative is y + alpha.  Clevert et al. 2016."""
+    """x where x > 0, else alpha * (exp(x) - 1), with derivative y + alpha there.
+
+    Clevert et al. 2016.
+    """
     xp = xp_of(x.array)
     negative = x.array <= 0
     y = xp.where(negative, alpha * xp.expm1(xp.minimum(x.array, 0)), x.array)

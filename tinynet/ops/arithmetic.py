@@ -27,18 +27,22 @@ def cast(x, *, dtype):
 set_cast(cast)
 
 
+NUMBER = (int, float)  # Python's, bool among them
+
+
 def operand(value: Any, like: TensorBase) -> Any:
     """A number (or array) as a tensor that can be combined with `like`.
 
     A Python number takes the dtype that PyTorch's rules give the result, so it never promotes.
     """
+    if isinstance(value, NUMBER):
+        array = like.array
+        dtype = array.dtype
+        if dtype.kind != "f":  # else, as usual, the number takes the tensor's dtype
+            dtype = dtypes.result_type(array, value)
+        return wrap(xp_of(array).asarray(value, dtype))
     if isinstance(value, TensorBase):
         return value
-    if isinstance(value, bool | int | float):
-        array = like.array
-        if array.dtype.kind == "f":  # the usual case: the number takes the tensor's dtype
-            return wrap(xp_of(array).asarray(value, array.dtype))
-        return wrap(xp_of(array).asarray(value, dtypes.result_type(array, value)))
     if isinstance(value, np.generic):
         return operand(value.item(), like)
     if isinstance(value, np.ndarray):
@@ -229,11 +233,13 @@ def _binary(operation: Any, name: str) -> Any:
     """The public form of a two-operand operation: numbers allowed, shapes and devices checked."""
 
     def function(input: Any, other: Any) -> Any:
-        try:
-            if isinstance(other, TensorBase) and isinstance(input, TensorBase):
+        if isinstance(input, TensorBase):
+            if not isinstance(other, TensorBase):
+                return operation(input, operand(other, input))
+            try:
                 return operation(input, other)
-        except (ValueError, TypeError):  # NumPy or CuPy refuse the pair: `pair` says why
-            pass
+            except (ValueError, TypeError):  # NumPy or CuPy refuse the pair: `pair` says why
+                pass
         return operation(*pair(input, other, name))
 
     function.__name__ = function.__qualname__ = name
@@ -319,7 +325,7 @@ def neg(input: Any) -> Any:
 
 def pow(input: Any, exponent: Any) -> Any:
     """input to the power of exponent, elementwise."""
-    if isinstance(exponent, int | float) and not isinstance(exponent, bool):
+    if isinstance(exponent, NUMBER) and not isinstance(exponent, bool):
         if input.array.dtype.kind != "f":
             if isinstance(exponent, float):
                 input = floating(input)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @differentiable
 def conv2d(x: Tensor, w: Tensor, bias: Tensor | None, *, dims: Any, backend: Any) -> Any:
-    """y[n,k,p,q] = bias[k] + sum over c,r,s of w[k,c,r,s] * x[n, c, p*stride + r*dilation - padding, ...]."""
+    """y[n,k,p,q] = bias[k] + sum over c,r,s of w[k,c,r,s] * x[n,c,h,w].
+
+    h = p * stride + r * dilation - padding, w alike from q and s; x is 0 outside its plane.
+    """
     y = backend.forward(x.array, w.array, None if bias is None else bias.array, dims=dims)
     return y, (
         lambda dy: conv2d_grad_input(dy, w, dims=dims, backend=backend),

@@ -300,16 +300,14 @@ def _add_at(out: Any, key: Any, values: Any) -> None:
 
     Basic keys and masks name each position once, and plain assignment does. For integer arrays the
     positions are sorted and each run of equal ones is summed at once: a fixed order, so the same
-    bits from run to run, and far faster than `np.add.at`.
+    bits from run to run, and faster than `np.add.at`, unless there is little to add.
     """
     arrays = [i for i, part in enumerate(key) if hasattr(part, "dtype")]
     if not arrays or key[arrays[0]].dtype.kind == "b":
         out[(*key, Ellipsis)] = values
         return
-    if values.size == 0:
-        return
     xp = xp_of(out)
-    if xp is not np or out.dtype.kind != "f":
+    if xp is not np or out.dtype.kind != "f" or values.size < 1024:
         xp.add.at(out, key, values)
         return
     indexed = [out.shape[i] for i in arrays]

@@ -111,7 +111,7 @@ def binary_cross_entropy(x: Tensor, target: Tensor) -> Any:
     1e-12, so that a certain and wrong answer costs 100 and gets a large, finite gradient.
     """
     xp = xp_of(x.array)
-    with np.errstate(divide="ignore"):      # log(0) = -inf is what the cut is for
+    with np.errstate(divide="ignore"):  # log(0) = -inf is what the cut is for
         log_x = xp.maximum(xp.log(x.array), -100)
         log_not_x = xp.maximum(xp.log1p(-x.array), -100)
     y = (target.array - 1) * log_not_x - target.array * log_x

@@ -55,8 +55,9 @@ def batch_norm_backward(
     dbias = sum dy      dweight = sum dy * xhat      dx = weight * r * P(dy)
     where P(v) = v - mean(v) - xhat * mean(v * xhat) is a symmetric projection.
 
-    Its own derivative, for cotangents a, b, c of dx, dweight, dbias: all of it is in
-        L = sum(a * dx) + sum(b * dweight) + sum(c * dbias),   sum(a * dx) = weight * r * sum(a * P(dy))
+    Its own derivative, for cotangents a, b, c of dx, dweight, dbias, is that of
+        L = sum(a * dx) + sum(b * dweight) + sum(c * dbias)
+    where sum(a * dx) = weight * r * sum(a * P(dy)) and P may be moved to a:
         dL/ddy     = weight * r * P(a) + b * xhat + c
         dL/dweight = r * sum(a * P(dy))
         dL/dx      = r * P(h) - (xhat * r / m) * sum(a * dx),
@@ -110,7 +111,7 @@ def normalize(
     ndim = x.ndim
     shape = (1, -1) + (1,) * (ndim - 2)
     r = (1 / xp_of(x.array).sqrt(var.array + eps)).astype(x.array.dtype).reshape(shape)
-    centre = mean.array.copy().reshape(shape)   # the running mean itself will move on
+    centre = mean.array.copy().reshape(shape)  # the running mean itself will move on
 
     def input_gradient(dy: Tensor) -> Tensor:
         return dy * wrap(r) if weight is None else dy * wrap(r) * _per_channel(weight, ndim)

@@ -97,15 +97,34 @@ def square(x):
 @_of_floats
 @differentiable
 def tanh(x):
-    return xp_of(x.array).tanh(x.array), (lambda dy, y: dy * (1 - y * y),)
+    return xp_of(x.array).tanh(x.array), (lambda dy, y: tanh_backward(dy, y),)
+
+
+@differentiable
+def tanh_backward(dy, y):
+    """dy (1 - y^2), in one operation: small networks take this step often."""
+    slope = 1 - y.array * y.array
+    slope *= dy.array
+    return slope, (lambda g: tanh_backward(g, y), lambda g: g * dy * y * -2)
 
 
 @_of_floats
 @differentiable
 def sigmoid(x):
-    """1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2, which does not overflow; derivative y (1 - y)."""
+    """1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2, which does not overflow."""
     half = x.array.dtype.type(0.5)
-    return xp_of(x.array).tanh(x.array * half) * half + half, (lambda dy, y: dy * (y * (1 - y)),)
+    return xp_of(x.array).tanh(x.array * half) * half + half, (
+        lambda dy, y: sigmoid_backward(dy, y),
+    )
+
+
+@differentiable
+def sigmoid_backward(dy, y):
+    """dy y (1 - y), in one operation."""
+    slope = 1 - y.array
+    slope *= y.array
+    slope *= dy.array
+    return slope, (lambda g: sigmoid_backward(g, y), lambda g: g * dy * (1 - 2 * y))
 
 
 @_of_floats

@@ -662,7 +662,7 @@ def unique(
     With return_inverse, also where each element went; with return_counts, how often each occurs.
     """
     x = input.array
-    found = np.unique(x, return_inverse=True, return_counts=True, axis=dim)
+    found = np.unique(x, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
     values, inverse, counts = (wrap(np.ascontiguousarray(v)) for v in found)
     inverse = reshape(inverse, x.shape if dim is None else (-1,))
     parts = [values]

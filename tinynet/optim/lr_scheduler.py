@@ -113,8 +113,7 @@ class LambdaLR(LRScheduler):
         """As always; of the functions only what callable objects hold can be kept."""
         state = super().state_dict()
         state["lr_lambdas"] = [
-            None if isinstance(f, types.FunctionType) else dict(f.__dict__)
-            for f in self.lr_lambdas
+            None if isinstance(f, types.FunctionType) else dict(f.__dict__) for f in self.lr_lambdas
         ]
         return state
 
@@ -418,9 +417,7 @@ class SequentialLR(LRScheduler):
         if not schedulers:
             raise ValueError("SequentialLR expects at least one scheduler, but got no scheduler.")
         if any(s.optimizer is not optimizer for s in schedulers):
-            raise ValueError(
-                "SequentialLR expects all schedulers to belong to the same optimizer"
-            )
+            raise ValueError("SequentialLR expects all schedulers to belong to the same optimizer")
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 "Sequential Schedulers expects number of schedulers provided to be one more than "

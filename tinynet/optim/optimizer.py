@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -72,7 +73,7 @@ class Optimizer:
         return loss
 
     def never_stepped(self) -> bool:
-        """True if `step` was not called yet (a subclass with a `step` of its own is not counted)."""
+        """True if `step` was not called yet; a subclass with a `step` of its own does not count."""
         return type(self).step is Optimizer.step and self._steps == 0
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -104,7 +105,11 @@ class Optimizer:
             if not param.is_leaf:
                 raise ValueError("can't optimize a non-leaf Tensor")
         if len({id(p) for p in params}) != len(params):
-            raise ValueError("some parameters appear more than once in one parameter group")
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; each is updated "
+                "as often as it appears",
+                stacklevel=3,
+            )
         if {id(p) for p in params} & {id(p) for p in self._params()}:
             raise ValueError("some parameters appear in more than one parameter group")
         self.param_groups.append({**self.defaults, **param_group, "params": params})
@@ -188,7 +193,7 @@ def count_step(state: dict[str, Any]) -> int:
 
 
 def at_least_zero(what: str, value: float) -> float:
-    """`value` as a float (from a one-element tensor too), or ValueError if it is negative or NaN."""
+    """`value` (or a one-element tensor's); ValueError if it is negative or NaN."""
     if isinstance(value, Tensor):
         if value.numel() != 1:
             raise ValueError(f"Tensor {what} must be 1-element")

@@ -56,14 +56,13 @@ class SGD(Optimizer):
         self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
         momentum = group["momentum"]
-        buffer = state.get("momentum_buffer")
-        first = buffer is None
+        first = state.get("momentum_buffer") is None
         if momentum and first:
-            buffer = state["momentum_buffer"] = zeros_like(param)
+            state["momentum_buffer"] = zeros_like(param)
         kernels.of(param.array, grad.array).optimizer.sgd_step(
             param.array,
             grad.array,
-            buffer.array if momentum else None,
+            state["momentum_buffer"].array if momentum else None,
             lr=group["lr"],
             momentum=momentum,
             dampening=group["dampening"],
