@@ -182,7 +182,8 @@ def _correlate(
     """
     groups, filters = w.shape[:2]
     N, _, P, Q = y.shape
-    if min(N, filters, P, Q) < 1:
+    if w.size == 0 or y.size == 0:
+        y[...] = 0 if bias is None else bias[:, None, None]
         return
     rows = even_split(P, max(1, TASK_PIXELS // Q))
     columns = even_split(Q, TASK_PIXELS)

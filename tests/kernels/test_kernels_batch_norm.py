@@ -55,9 +55,7 @@ def test_reference_agrees_with_torch(case):
     inputs = [x, np.ones(x.shape[1]) if weight is None else weight]
     tx, tweight = (torch.tensor(a.copy(), requires_grad=True) for a in inputs)
     tbias = None if bias is None else torch.tensor(bias)
-    ty = torch.nn.functional.batch_norm(
-        tx, None, None, tweight, tbias, training=True, eps=case.eps
-    )
+    ty = torch.nn.functional.batch_norm(tx, None, None, tweight, tbias, training=True, eps=case.eps)
     ty.backward(torch.tensor(dy.copy()))
     y, mean, var = reference.forward(x, weight, bias, eps=case.eps)
     dx, dweight, _ = reference.backward(dy, x, weight, mean, var, eps=case.eps)

@@ -85,6 +85,7 @@ def test_gains() -> None:
 def test_layers_start_as_pytorchs_do(make: Any, fan_in: int) -> None:
     torch = pytest.importorskip("torch")
     tinynet.manual_seed(0)
+    torch.manual_seed(0)
     ours, theirs = make(nn), make(torch.nn)
     bound = 1 / math.sqrt(fan_in)
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):

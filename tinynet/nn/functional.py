@@ -284,7 +284,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """y[n,k,p,q] = bias[k] + sum of weight[k,c,r,s] * x[n,c,h,w], h = p*stride + r*dilation - padding.
+    """y[n,k,p,q] = bias[k] + sum of w[k,c,r,s] * x[n,c,h,w], h = p*stride + r*dilation - padding.
 
     x (N, C, H, W) or (C, H, W), weight (K, C/groups, R, S), bias (K,), y (N, K, P, Q).
     Raises ShapeError, a RuntimeError, where these do not fit.

@@ -1,0 +1,204 @@
+"""The gate: cache, forks, threads, announcements."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+import tinynet.kernels as kernels
+from tinynet.kernels import jit
+from tinynet.kernels.conv2d.cases import CASES
+
+PROGRAM = """
+import sys, numpy as np
+import tinynet.kernels as kernels
+from tinynet.kernels import jit
+compiled = []
+jit.on_compile(lambda name, why: compiled.append(name))
+a = np.arange(12, dtype=np.float32).reshape(3, 4)
+assert (kernels.of(a).matmul.matmul(a, a.T) == a @ a.T).all()
+print(*compiled)
+"""
+
+
+def run(cache: Path, program: str = PROGRAM, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TINYNET_CACHE_DIR": str(cache), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def output(process: subprocess.Popen) -> str:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert err == ""
+    return out.strip()
+
+
+def test_two_processes_compile_at_once_and_a_third_finds_the_result(tmp_path):
+    first, second = run(tmp_path), run(tmp_path)
+    assert {output(first), output(second)} <= {"matmul.cpu._multiply_task", ""}
+    assert output(run(tmp_path)) == ""
+
+
+def test_a_cache_that_is_damaged_or_forbidden_stops_nobody(tmp_path):
+    assert output(run(tmp_path)) == "matmul.cpu._multiply_task"
+    for path in tmp_path.rglob("*.nb[ic]"):
+        path.write_bytes(path.read_bytes()[:20])
+    assert output(run(tmp_path)) == "matmul.cpu._multiply_task"
+    file = tmp_path / "file"
+    file.write_text("where a directory should be")
+    assert output(run(file)) == "matmul.cpu._multiply_task"
+
+
+def test_any_change_in_the_folder_changes_the_key(tmp_path, monkeypatch):
+    folder = tmp_path / "kernels"
+    shutil.copytree(Path(jit.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(jit, "__file__", str(folder / "jit.py"))
+    before = jit.source_key()
+    assert jit.source_key() == before
+    path = folder / "tiling.py"  # not a file that any kernel's own source stands in
+    path.write_text(path.read_text() + "\n# changed\n")
+    changed = jit.source_key()
+    assert changed != before
+    (folder / "new.py").write_text("")
+    assert jit.source_key() not in (before, changed)
+
+
+def test_kernels_of_old_sources_are_removed_after_a_month(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYNET_CACHE_DIR", str(tmp_path))
+    old, recent = tmp_path / "kernels" / "old", tmp_path / "kernels" / "recent"
+    for directory in (old, recent):
+        (directory / "inside").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    jit.cache_directory.cache_clear()
+    try:
+        assert jit.cache_directory().parent == tmp_path / "kernels"
+        assert not old.exists()
+        assert recent.exists()
+    finally:
+        jit.cache_directory.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_runs_kernels():
+    """After the parent has used the pool of threads, GNU OpenMP would kill the child."""
+    case = next(case for case in CASES if case.name == "all at once")
+    x, w, bias, _ = case.arrays("float32")
+    conv2d = kernels.of(x).conv2d
+    y = conv2d.forward(x, w, bias, dims=case.dims)
+    child = os.fork()
+    if child == 0:  # leave by _exit: this is still pytest's process, copied
+        status = 1
+        try:
+            status = 0 if (conv2d.forward(x, w, bias, dims=case.dims) == y).all() else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    np.testing.assert_array_equal(conv2d.forward(x, w, bias, dims=case.dims), y)
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    threads = numba.get_num_threads()
+    if threads == 1:
+        pytest.skip("there is one thread only")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((9, 7, 13, 11)).astype(np.float32)
+    w = rng.standard_normal((20, 7, 3, 3)).astype(np.float32)
+    weight = rng.standard_normal(7).astype(np.float32)
+    dims = kernels_dims(x, w)
+    cpu = kernels.of(x)
+
+    def everything():
+        y = cpu.conv2d.forward(x, w, None, dims=dims)
+        normalized, mean, var = cpu.batch_norm.forward(x, weight, weight, eps=1e-5)
+        return (
+            y,
+            cpu.conv2d.grad_input(y, w, dims=dims),
+            cpu.conv2d.grad_weight(y, x, dims=dims),
+            cpu.matmul.matmul(y.reshape(9, -1), y.reshape(9, -1).T),
+            *cpu.batch_norm.backward(x, normalized, weight, mean, var, eps=1e-5),
+            cpu.dropout.apply(y, p=0.5, key=3),
+        )
+
+    try:
+        numba.set_num_threads(1)
+        one = everything()
+    finally:
+        numba.set_num_threads(threads)
+    for a, b in zip(everything(), one, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def kernels_dims(x, w):
+    from tinynet.kernels.conv2d.dims import Conv2dDims
+
+    return Conv2dDims.of(x.shape, w.shape, padding=1)
+
+
+def test_several_python_threads_at_once():
+    from concurrent.futures import ThreadPoolExecutor
+
+    rng = np.random.default_rng(0)
+    matrices = [rng.standard_normal((60, 60)) for _ in range(8)]
+    matmul = kernels.of(matrices[0]).matmul.matmul
+    with ThreadPoolExecutor(4) as pool:
+        squares = list(pool.map(lambda a: matmul(a, a), matrices * 20))
+    for square, matrix in zip(squares, matrices * 20, strict=True):
+        np.testing.assert_allclose(square, matrix @ matrix, atol=1e-12)
+
+
+def test_compiling_is_announced_before_it_happens():
+    told = []
+
+    @jit.kernel(lambda T: (T[::1],))
+    def add_one(task, x):
+        assert_compiled_late = x[task] + 1
+        x[task] = assert_compiled_late
+
+    undo = jit.on_compile(lambda name, why: told.append((name, why)))
+    try:
+        x = np.zeros(3, np.float32)
+        add_one(3, x)
+        add_one(3, x)
+        assert [name.rpartition(".")[2] for name, _ in told] == ["add_one"]
+        assert told[0][1] == "compiled once for this machine"
+        undo()
+        add_one(3, np.zeros(3))  # float64: compiled, and nobody is told
+        assert len(told) == 1
+        np.testing.assert_array_equal(x, [2, 2, 2])
+    finally:
+        if len(jit._listeners) > 0:
+            jit._listeners.clear()
+
+
+def test_a_kernel_takes_no_other_types():
+    @jit.kernel(lambda T: (T[:, ::1],))
+    def nothing(task, x):
+        pass
+
+    with pytest.raises(TypeError, match="No matching definition"):
+        nothing(1, np.zeros((3, 4), np.float32).T)
+
+
+def test_dense_copies_only_what_it_must():
+    x = np.zeros((3, 4), np.float32)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    same, turned, thawed, nothing = jit.dense(x, x.T, frozen, None)
+    assert same is x
+    assert turned.flags.carray
+    assert turned.shape == (4, 3)
+    assert thawed.flags.writeable
+    assert nothing is None
+    with pytest.raises(TypeError, match="one dtype, float32 or float64, but got float16"):
+        jit.dense(x.astype(np.float16))
