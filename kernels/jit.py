@@ -48,6 +48,9 @@ from numba.core import cgutils, event
 from numba.extending import intrinsic
 from numpy import ndarray
 
+# Waking threads costs microseconds, and much more on a computer that has other things to do.
+WORTH_THREADS = 30_000
+
 _parallel = True
 _pool = threading.Lock()
 _listeners: list[Callable[[str, str], None]] = []
@@ -84,14 +87,21 @@ class Kernel:
         )
         self._versions: dict[np.dtype, Callable] = {}
 
-    def __call__(self, tasks: int, *arguments: Any) -> None:
-        """Run tasks 0 ... tasks - 1; they write into arrays among the arguments."""
+    def __call__(self, tasks: int, *arguments: Any, nanoseconds: float = WORTH_THREADS) -> None:
+        """Run tasks 0 ... tasks - 1; they write into arrays among the arguments.
+
+        A single task, or tasks that will take fewer nanoseconds than it is worth (a guess will
+        do), run in the calling thread.
+        """
         dtype = arguments[0].dtype
         version = self._versions.get(dtype)
         if version is None:
             version = self._versions[dtype] = self._compile(dtype)
-        with _pool:
-            version(_parallel, tasks, arguments)
+        if _parallel and tasks > 1 and nanoseconds >= WORTH_THREADS:
+            with _pool:
+                version(1, tasks, arguments)
+        else:
+            version(0, tasks, arguments)
 
     def _compile(self, dtype: np.dtype) -> Callable:
         numba.get_num_threads()  # starts the pool, which compiled code refers to
@@ -182,28 +192,30 @@ def _for_each_task(typing, function, parallel, tasks, arguments):
     return types.void(function, int64, int64, arguments), codegen
 
 
-def check_dtypes(*arrays: ndarray | None) -> None:
+def check_dtypes(first: ndarray, *others: ndarray | None) -> None:
     """Raises TypeError unless all are float32 or all are float64; None is passed over."""
-    dtypes = {array.dtype for array in arrays if array is not None}
-    if dtypes != {_FLOAT32} and dtypes != {_FLOAT64}:
-        raise TypeError(
-            f"kernels take arrays of one dtype, float32 or float64, but got "
-            f"{' and '.join(sorted(map(str, dtypes)))}. Convert them with .to()."
-        )
+    dtype = first.dtype
+    if dtype in _DTYPES and all(other is None or other.dtype == dtype for other in others):
+        return
+    dtypes = {str(array.dtype) for array in (first, *others) if array is not None}
+    raise TypeError(
+        f"kernels take arrays of one dtype, float32 or float64, but got "
+        f"{' and '.join(sorted(dtypes))}. Convert them with .to()."
+    )
 
 
-_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_DTYPES = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 
-def dense(*arrays: ndarray | None) -> list:
+def dense(first: ndarray, *others: ndarray | None) -> list:
     """The arrays as kernels want them: C-contiguous, aligned, writable; copied where they are not.
 
     Raises TypeError unless all are float32 or all are float64. None stays None.
     """
-    check_dtypes(*arrays)
+    check_dtypes(first, *others)
     return [
         array if array is None or array.flags.carray else np.array(array, order="C")
-        for array in arrays
+        for array in (first, *others)
     ]
 
 

@@ -20,7 +20,9 @@ def forward(
     mean, var = np.zeros(C, x.dtype), np.zeros(C, x.dtype)
     if x.size:
         weight, bias = _filled(weight, 1, x), _filled(bias, 0, x)
-        _forward_task(C, _channels(x), _channels(y), weight, bias, mean, var, eps)
+        _forward_task(
+            C, _channels(x), _channels(y), weight, bias, mean, var, eps, nanoseconds=x.size
+        )
     return y, mean, var
 
 
@@ -38,7 +40,9 @@ def normalize(
     y = np.empty_like(x)
     if x.size:
         weight, bias = _filled(weight, 1, x), _filled(bias, 0, x)
-        _normalize_task(x.shape[1], _channels(x), _channels(y), weight, bias, mean, var, eps)
+        _normalize_task(
+            x.shape[1], _channels(x), _channels(y), weight, bias, mean, var, eps, nanoseconds=x.size
+        )
     return y
 
 
@@ -52,7 +56,7 @@ def backward(
     dweight, dbias = np.zeros(C, x.dtype), np.zeros(C, x.dtype)
     if x.size:
         arrays = _channels(dy), _channels(x), _channels(dx), _filled(weight, 1, x)
-        _backward_task(C, *arrays, mean, var, dweight, dbias, eps)
+        _backward_task(C, *arrays, mean, var, dweight, dbias, eps, nanoseconds=x.size)
     return dx, dweight, dbias
 
 

@@ -40,6 +40,7 @@ TASK_PIXELS = 1024  # outputs of one task in one filter
 TASK_SUMS = 128 * 1024  # outputs of one task in all its filters
 WEIGHT_PIXELS = 256  # outputs whose dy is transposed at once in grad_weight
 WEIGHT_CHANNELS = 32  # channels of one task in grad_weight
+MULTIPLICATIONS = 50  # of one thread in a nanosecond, about
 TASKS = 32  # split at least this far where the shape allows, for CPUs of many cores
 
 
@@ -91,7 +92,8 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     height, width = round_up(block * positions, ROWS), round_up(filters, plan.lanes)
     sums = np.empty((chunks, dims.groups * blocks, height, width), x.dtype)
     tasks = chunks * dims.groups * blocks
-    _sum_weights_task(tasks, x, dy, sums, taps.phases, starts, plan, dims.groups)
+    work = dims.flops / 2 / MULTIPLICATIONS
+    _sum_weights_task(tasks, x, dy, sums, taps.phases, starts, plan, dims.groups, nanoseconds=work)
     total = sums[0] if chunks == 1 else sums.sum(axis=0)  # chunk after chunk, in order
     total = total[:, : block * positions, :filters]
     total = total.reshape(dims.groups, blocks * block, positions, filters)[:, :channels]
@@ -195,7 +197,8 @@ def _correlate(
     if bias is None:
         bias = np.zeros(groups * filters, x.dtype)
     tasks *= -(-filters // depth)
-    _correlate_task(tasks, x, w, bias, y, taps.phases, starts, plan, depth)
+    work = y.size * w.shape[2] / MULTIPLICATIONS
+    _correlate_task(tasks, x, w, bias, y, taps.phases, starts, plan, depth, nanoseconds=work)
 
 
 @jit.kernel(

@@ -11,7 +11,7 @@ from numpy import ndarray
 from .. import jit
 from .reference import MULTIPLIERS, ROUNDS, WEYL, survivor_scale, threshold
 
-TASK_BLOCKS = 4096  # blocks (of four words) of one task
+TASK_BLOCKS = 16384  # blocks (of four words) of one task
 SIDE_BY_SIDE = 64
 
 _M0, _M1 = (np.uint64(m) for m in MULTIPLIERS)

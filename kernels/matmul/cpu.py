@@ -3,8 +3,11 @@
 A task is a block of c, some rows by some columns, summed in a scratch tile. It takes K in pieces;
 of each piece it packs b, 3 vectors of columns at a time, into a panel that fits the first-level
 cache, and multiplies it with all its rows of a, which are read where they lie, whatever the
-strides. NumPy's own product would start the threads of its BLAS, which then fight with Numba's.
+strides. NumPy's own product would start the threads of its BLAS, which then fight with Numba's;
+only for small products, which it does in the calling thread, it is used, being sooner begun.
 """
+
+from math import prod
 
 import numpy as np
 from numba import int64
@@ -15,10 +18,11 @@ from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_tile
 from ..tiling import even_split, round_up
 from .reference import batch_shape
 
+SMALL = 2**16  # multiplications; OpenBLAS starts threads above 2^18
 DEPTH = 256  # of K, packed at once: 256 x 3 vectors, 48 KiB with AVX-512
 MOST_ROWS, MOST_PANELS = 128, 10  # of c in one task
 LEAST_ROWS = 4 * ROWS  # below that, packing b would take longer than multiplying it
-TASKS, TASK_FLOPS = 32, 500_000  # so many tasks, unless they would be smaller than this
+TASKS, TASK_FLOPS = 32, 4_000_000  # so many tasks, unless they would be smaller than this
 
 
 def matmul(a: ndarray, b: ndarray) -> ndarray:
@@ -29,6 +33,8 @@ def matmul(a: ndarray, b: ndarray) -> ndarray:
     batch = batch_shape(a, b)
     jit.check_dtypes(a, b)
     (M, K), N = a.shape[-2:], b.shape[-1]
+    if M * N * K * prod(batch) <= SMALL:
+        return np.ascontiguousarray(np.matmul(a, b))
     c = np.empty((*batch, M, N), a.dtype)
     if c.size == 0 or K == 0:
         c[...] = 0

@@ -17,6 +17,8 @@ def matmul(a: ndarray, b: ndarray) -> ndarray:
 
 def batch_shape(a: ndarray, b: ndarray) -> tuple[int, ...]:
     """The batch that a (..., M, K) and b (..., K, N) broadcast to, after checking all sizes."""
+    if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0]:
+        return ()  # the usual case, and small operations should not wait for the rest
     given = f"matmul: a is (..., M, K) = {a.shape}, b is (..., K, N) = {b.shape}"
     if a.ndim < 2 or b.ndim < 2:
         raise ShapeError(f"{given}; both need at least two axes. Add one, as in a.unsqueeze(0).")

@@ -84,7 +84,7 @@ CASES = [
     OptimizerCase("AMSGrad", "adam_step", (4, 3), _adam(maximize=True)),
     OptimizerCase("Adam, strided", "adam_step", (4, 3), _adam(), strided=True),
     OptimizerCase("empty", "adam_step", (0, 3), _adam()),
-    OptimizerCase("SGD, more than a task", "sgd_step", (40001,), _momentum()),
+    OptimizerCase("SGD, more than a task", "sgd_step", (140001,), _momentum()),
     OptimizerCase("SGD, 4 million", "sgd_step", (4_000_000,), _momentum(), size="large"),
     OptimizerCase("Adam, 4 million", "adam_step", (4_000_000,), _adam(), False, size="large"),
 ]

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from .. import jit
 
-TASK_NUMBERS = 16384  # elements of one task
+TASK_NUMBERS = 65536  # elements of one task
 
 
 def sgd_step(

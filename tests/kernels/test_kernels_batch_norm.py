@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 import tinynet.kernels as kernels
 from tinynet.kernels.batch_norm import reference
 from tinynet.kernels.batch_norm.cases import CASES

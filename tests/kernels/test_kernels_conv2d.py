@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 import tinynet.kernels as kernels
 from tinynet.kernels.conv2d.cases import CASES, Conv2dCase
 from tinynet.kernels.conv2d.dims import Conv2dDims

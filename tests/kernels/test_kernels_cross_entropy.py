@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 import tinynet.kernels as kernels
 from tinynet.kernels.cross_entropy import reference
 from tinynet.kernels.cross_entropy.cases import CASES

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 import tinynet.kernels as kernels
 from tinynet.kernels.dropout import reference
 from tinynet.kernels.dropout.cases import CASES

@@ -9,7 +9,6 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-
 import tinynet.kernels as kernels
 from tinynet.kernels import jit
 from tinynet.kernels.conv2d.cases import CASES
@@ -20,7 +19,7 @@ import tinynet.kernels as kernels
 from tinynet.kernels import jit
 compiled = []
 jit.on_compile(lambda name, why: compiled.append(name))
-a = np.arange(12, dtype=np.float32).reshape(3, 4)
+a = np.arange(10_000, dtype=np.float32).reshape(100, 100) % 7
 assert (kernels.of(a).matmul.matmul(a, a.T) == a @ a.T).all()
 print(*compiled)
 """
@@ -112,9 +111,9 @@ def test_results_do_not_depend_on_the_number_of_threads():
     if threads == 1:
         pytest.skip("there is one thread only")
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((9, 7, 13, 11)).astype(np.float32)
-    w = rng.standard_normal((20, 7, 3, 3)).astype(np.float32)
-    weight = rng.standard_normal(7).astype(np.float32)
+    x = rng.standard_normal((18, 14, 13, 11)).astype(np.float32)
+    w = rng.standard_normal((20, 14, 3, 3)).astype(np.float32)
+    weight = rng.standard_normal(14).astype(np.float32)
     dims = kernels_dims(x, w)
     cpu = kernels.of(x)
 
@@ -125,7 +124,7 @@ def test_results_do_not_depend_on_the_number_of_threads():
             y,
             cpu.conv2d.grad_input(y, w, dims=dims),
             cpu.conv2d.grad_weight(y, x, dims=dims),
-            cpu.matmul.matmul(y.reshape(9, -1), y.reshape(9, -1).T),
+            cpu.matmul.matmul(y.reshape(360, -1), y.reshape(360, -1).T),
             *cpu.batch_norm.backward(x, normalized, weight, mean, var, eps=1e-5),
             cpu.dropout.apply(y, p=0.5, key=3),
         )
@@ -149,7 +148,7 @@ def test_several_python_threads_at_once():
     from concurrent.futures import ThreadPoolExecutor
 
     rng = np.random.default_rng(0)
-    matrices = [rng.standard_normal((60, 60)) for _ in range(8)]
+    matrices = [rng.standard_normal((70, 70)) for _ in range(8)]
     matmul = kernels.of(matrices[0]).matmul.matmul
     with ThreadPoolExecutor(4) as pool:
         squares = list(pool.map(lambda a: matmul(a, a), matrices * 20))

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 import tinynet.kernels as kernels
 from tinynet.kernels.optimizer import reference
 from tinynet.kernels.optimizer.cases import CASES

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 import tinynet.kernels as kernels
 from tinynet.kernels.errors import ShapeError
 from tinynet.kernels.pool2d import reference

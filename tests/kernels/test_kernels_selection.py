@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-
 import tinynet.kernels as kernels
 from tinynet.kernels.conv2d.dims import Conv2dDims
 

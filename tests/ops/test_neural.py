@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tinynet.kernels as kernels
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from tinynet.kernels.errors import ShapeError
 
 import tinynet
@@ -77,21 +79,21 @@ LAYERS = [
         lambda F, x, z, w, b: F.bilinear(x, z, w, b),
         ((5, 3), (5, 2), (4, 3, 2), (4,)),
     ),
-    Case("conv2d", lambda F, x, w, b: F.conv2d(x, w, b), ((2, 3, 5, 6), (4, 3, 3, 2), (4,))),
+    Case("conv2d", lambda F, x, w, b: F.conv2d(x, w, b), ((2, 2, 4, 3), (2, 2, 3, 2), (2,))),
     Case(
         "conv2d stride padding",
         lambda F, x, w: F.conv2d(x, w, stride=(2, 3), padding=(1, 2)),
-        ((2, 2, 7, 6), (3, 2, 3, 2)),
+        ((1, 2, 5, 4), (2, 2, 3, 2)),
     ),
     Case(
         "conv2d groups dilation",
         lambda F, x, w, b: F.conv2d(x, w, b, 2, 2, (2, 1), 2),
-        ((1, 4, 6, 5), (6, 2, 2, 3), (6,)),
+        ((1, 4, 4, 3), (2, 2, 2, 3), (2,)),
     ),
     Case(
         "conv2d depthwise same",
         lambda F, x, w: F.conv2d(x, w, padding="same", groups=3),
-        ((2, 3, 4, 5), (3, 1, 3, 3)),
+        ((1, 3, 3, 4), (3, 1, 3, 3)),
     ),
     Case(
         "conv2d valid",
@@ -329,9 +331,11 @@ def test_class_labels(
     )
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
-    (x,) = leaves(tinynet, [scores], "float64")
-    assert gradcheck(call(tinynet, F), (x,))
-    assert gradgradcheck(call(tinynet, F), (x,))
+    if sizes == (3, 4) and reduction == "mean":
+        (x,) = leaves(tinynet, [scores[:2]], "float64")
+        labels = labels[:2]
+        assert gradcheck(call(tinynet, F), (x,))
+        assert gradgradcheck(call(tinynet, F), (x,))
 
 
 def test_a_batch_without_counted_labels_has_no_mean() -> None:
@@ -402,6 +406,14 @@ def test_certain_and_wrong_probabilities_cost_100() -> None:
     b.sum().backward()
     assert a.tolist() == b.tolist() == [100, 100, 0, 0]
     np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-5)
+
+
+def test_a_confident_and_wrong_sigmoid_still_learns() -> None:
+    x = tinynet.tensor([-20.0, -60.0], requires_grad=True)
+    loss = F.binary_cross_entropy(x.sigmoid(), tinynet.ones(2), reduction="sum")
+    loss.backward()
+    assert loss.item() == pytest.approx(80, rel=1e-6)
+    assert x.grad.tolist()[0] == pytest.approx(-1, rel=1e-3)
 
 
 def test_logits_far_out_keep_their_digits() -> None:
@@ -714,6 +726,139 @@ def test_convolution_geometry(
     product = (y.detach().numpy() * dy).sum()
     assert math.isclose((dx.numpy() * x).sum(), product, rel_tol=1e-9, abs_tol=1e-9)
     assert math.isclose((dw.numpy() * w).sum(), product, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def numbers(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def pairs(low: int, high: int) -> Any:
+    return st.tuples(st.integers(low, high), st.integers(low, high))
+
+
+def forward_and_backward(call: Any, arrays: list[np.ndarray]) -> None:
+    """The values and gradients that PyTorch gives, or an error where it gives one."""
+    torch = pytest.importorskip("torch")
+    theirs = leaves(torch, arrays, "float64")
+    try:
+        expected = call(torch.nn.functional, *theirs)
+    except RuntimeError:
+        with pytest.raises(RuntimeError):
+            call(F, *leaves(tinynet, arrays, "float64"))
+        return
+    ours = leaves(tinynet, arrays, "float64")
+    y = call(F, *ours)
+    np.testing.assert_allclose(y.detach().numpy(), expected.detach().numpy(), atol=1e-11)
+    dy = numbers(tuple(y.shape), 9)
+    gradients = grad(y, ours, tinynet.tensor(dy))
+    for a, b in zip(
+        gradients, torch.autograd.grad(expected, theirs, torch.tensor(dy)), strict=True
+    ):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-11)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    batch=st.integers(0, 2),
+    groups=st.integers(1, 3),
+    per_group=pairs(1, 2),
+    size=pairs(1, 8),
+    kernel=pairs(1, 4),
+    stride=pairs(1, 3),
+    padding=pairs(0, 3),
+    dilation=pairs(1, 3),
+    bias=st.booleans(),
+)
+def test_any_convolution(
+    batch: int,
+    groups: int,
+    per_group: tuple[int, int],
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    bias: bool,
+) -> None:
+    arrays = [
+        numbers((batch, groups * per_group[0], *size), 0),
+        numbers((groups * per_group[1], per_group[0], *kernel), 1),
+    ]
+    if bias:
+        arrays.append(numbers((groups * per_group[1],), 2))
+    forward_and_backward(
+        lambda F, x, w, b=None: F.conv2d(x, w, b, stride, padding, dilation, groups), arrays
+    )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from(["max", "average", "adaptive"]),
+    batch=st.integers(1, 2),
+    size=pairs(1, 8),
+    kernel=pairs(1, 4),
+    stride=st.none() | pairs(1, 3),
+    padding=pairs(0, 2),
+    dilation=pairs(1, 2),
+    ceil_mode=st.booleans(),
+    count=st.booleans(),
+)
+def test_any_pooling(
+    kind: str,
+    batch: int,
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: Any,
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    ceil_mode: bool,
+    count: bool,
+) -> None:
+    def call(F: Any, x: Any) -> Any:
+        if kind == "max":
+            return F.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)
+        if kind == "average":
+            return F.avg_pool2d(x, kernel, stride, padding, ceil_mode, count)
+        return F.adaptive_avg_pool2d(x, kernel)
+
+    # PyTorch lets dilated windows see padding only, and gives -inf with an index outside.
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    if kind == "max" and max(dilation) > 1:
+        assume(all(n + p >= s for n, p, s in zip(size, padding, spans, strict=True)))
+        assume(padding == (0, 0))
+    forward_and_backward(call, [numbers((batch, 2, *size), 0)])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple),
+    dim=st.integers(-4, 3),
+    log=st.booleans(),
+    scale=st.sampled_from([1.0, 50.0]),
+)
+def test_any_softmax(shape: tuple[int, ...], dim: int, log: bool, scale: float) -> None:
+    assume(-len(shape) <= dim < len(shape))
+    forward_and_backward(
+        lambda F, x: F.log_softmax(x, dim) if log else F.softmax(x, dim),
+        [numbers(shape, 0) * scale],
+    )
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    batch=st.integers(1, 4),
+    channels=st.integers(1, 3),
+    spatial=st.lists(st.integers(1, 3), max_size=3).map(tuple),
+    affine=st.booleans(),
+)
+def test_any_batch_norm(batch: int, channels: int, spatial: tuple[int, ...], affine: bool) -> None:
+    assume(batch * math.prod(spatial) > 1)
+    arrays = [numbers((batch, channels, *spatial), 0)]
+    if affine:
+        arrays += [numbers((channels,), 1), numbers((channels,), 2)]
+    forward_and_backward(
+        lambda F, x, w=None, b=None: F.batch_norm(x, None, None, w, b, training=True), arrays
+    )
 
 
 def test_third_derivative_of_a_convolution() -> None:

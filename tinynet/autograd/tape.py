@@ -42,6 +42,7 @@ new = object.__new__  # tensors and nodes are made without __init__, which would
 class Storage:
     """What tensors on the same memory share: how often, when and where it was changed in place."""
 
+    # The values of memory that was never changed; most storages stay so.
     modified_at = 0  # on the clock; 0 is never
     modified_by = ""  # "mul_ at train.py:12"
     rebased_at = 0  # when an in-place change last altered where the base's value comes from
@@ -137,8 +138,8 @@ class Node:
 
     def output_tensor(self) -> Any:
         """The output as a tensor that is tied to this node (the node never holds the tensor)."""
-        array, _, _ = self.output  # type: ignore[misc]
-        tensor = wrap(array)
+        tensor: Any = new(Tensor)
+        tensor.array = self.output[0]  # type: ignore[index]
         tensor._node = self
         return tensor
 

@@ -23,13 +23,17 @@ def relu(x: Tensor) -> Any:
 
     The derivative is read off the output, so an in-place ReLU needs no copy of its input.
     """
-    return np.maximum(x.array, 0), (lambda dy, y: relu_backward(dy, y),)
+    zero = x.array.dtype.type(0)  # for NumPy faster than a Python number
+    return np.maximum(x.array, zero), (lambda dy, y: relu_backward(dy, y),)
 
 
 @differentiable
 def relu_backward(dy: Tensor, y: Tensor) -> Any:
-    """dy where y > 0, else 0 * dy; it does not change with y."""
-    return dy.array * (y.array > 0), (lambda g: relu_backward(g, y), None)
+    """dy where y > 0, else 0 * dy; it does not change with y.
+
+    y is 0 or positive, so its sign is the derivative, in the dtype that dy has.
+    """
+    return dy.array * np.sign(y.array), (lambda g: relu_backward(g, y), None)
 
 
 @differentiable

@@ -71,19 +71,23 @@ def takes_sizes(function: Callable[..., Any]) -> Callable[..., Any]:
         if len(args) < 2:
             return function(*args, **keywords)
         sizes: Sequence[Any] = args[1:]
-        if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+        if isinstance(sizes[0], (tuple, list)) and len(sizes) == 1:
             sizes = sizes[0]
-        return function(args[0], tuple([as_int(n, name) for n in sizes]), **keywords)
+        for n in sizes:
+            if n.__class__ is not int:
+                sizes = [as_int(n, name) for n in sizes]
+                break
+        return function(args[0], tuple(sizes), **keywords)
 
     return spread
 
 
 def complete(sizes: Sequence[int], old: tuple[int, ...], name: str) -> tuple[int, ...]:
     """`sizes` with its -1, if it has one, replaced so that it holds as many elements as `old`."""
-    sizes = tuple([as_int(n, name) for n in sizes])
-    unknown = [i for i, n in enumerate(sizes) if n == -1]
-    if not unknown and math.prod(sizes) == math.prod(old) and all(n >= 0 for n in sizes):
+    sizes = tuple(sizes)
+    if math.prod(sizes) == math.prod(old) and min(sizes, default=0) >= 0:
         return sizes
+    unknown = [i for i, n in enumerate(sizes) if n == -1]
     known = math.prod(n for n in sizes if n != -1)
     total = math.prod(old)
     if len(unknown) > 1:

@@ -23,9 +23,14 @@ from .shape import _listed, _permute, _view, diagonal, matrix_transpose, reshape
 # ------------------------------------------------------------------------------- matrix products
 
 
+# Multiply-adds below which calling a kernel costs more than the product. NumPy's BLAS computes
+# products of this size on the calling thread, so that its pool and the kernels' do not meet.
+SMALL = 2**16
+
+
 def _product(a: Any, b: Any) -> Any:
-    """NumPy's matmul of arrays with at least two dimensions; floats go to the kernels."""
-    if a.dtype.kind == "f" and a.dtype.itemsize >= 4:
+    """NumPy's matmul of arrays of two dimensions or more; large products go to the kernels."""
+    if a.size * b.shape[-1] > SMALL and a.dtype.kind == "f" and a.dtype.itemsize >= 4:
         return kernels.of(a, b).matmul.matmul(a, b)
     return a @ b
 
@@ -40,9 +45,15 @@ def _rows(x: Any) -> Any:
 def _matmul(a, b):
     """c = a b; da = dc b^T, db = a^T dc. Batches broadcast, and the engine sums over them."""
     return _product(a.array, b.array), (
-        lambda dc: _matmul(dc, matrix_transpose(b)),
-        lambda dc: _matmul(matrix_transpose(a), dc),
+        lambda dc: _matmul(dc, _swapped(b)),
+        lambda dc: _matmul(_swapped(a), dc),
     )
+
+
+def _swapped(x: Any) -> Any:
+    """x (..., M, N) as (..., N, M), for tensors that are known to be matrices."""
+    ndim = x.array.ndim
+    return _permute(x, dims=(1, 0) if ndim == 2 else (*range(ndim - 2), ndim - 1, ndim - 2))
 
 
 @differentiable

@@ -104,7 +104,7 @@ def tanh(x):
 @differentiable
 def tanh_backward(dy, y):
     """dy (1 - y^2), in one operation: small networks take this step often."""
-    slope = 1 - y.array * y.array
+    slope = y.array.dtype.type(1) - y.array * y.array
     slope *= dy.array
     return slope, (lambda g: tanh_backward(g, y), lambda g: g * dy * y * -2)
 
@@ -112,17 +112,20 @@ def tanh_backward(dy, y):
 @_of_floats
 @differentiable
 def sigmoid(x):
-    """1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2, which does not overflow."""
-    half = x.array.dtype.type(0.5)
-    return np.tanh(x.array * half) * half + half, (
-        lambda dy, y: sigmoid_backward(dy, y),
-    )
+    """1 / (1 + exp(-x)); exp overflows to infinity below -88 in float32, which gives the right 0.
+
+    (1 + tanh(x / 2)) / 2 would not, but is exactly 0 from -17 on: the loss of a confident and wrong
+    answer, -log(sigmoid(x)), and its gradient would be lost.
+    """
+    e = np.exp(-x.array)
+    e += 1
+    return 1 / e, (lambda dy, y: sigmoid_backward(dy, y),)
 
 
 @differentiable
 def sigmoid_backward(dy, y):
     """dy y (1 - y), in one operation."""
-    slope = 1 - y.array
+    slope = y.array.dtype.type(1) - y.array
     slope *= y.array
     slope *= dy.array
     return slope, (lambda g: sigmoid_backward(g, y), lambda g: g * dy * (1 - 2 * y))

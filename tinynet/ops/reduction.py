@@ -63,7 +63,7 @@ def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any =
             key[longest] = slice(n - n % block, n)
             partial = blocks.sum(longest + 1)
             return partial.sum(dims, keepdims=keepdim) + a[tuple(key)].sum(dims, keepdims=keepdim)
-    return a.sum(axis=dims, keepdims=keepdim, dtype=dtype)
+    return np.add.reduce(a, axis=dims, keepdims=keepdim, dtype=dtype)
 
 
 def _floats(input: Any, name: str) -> Any:
