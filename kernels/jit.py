@@ -228,7 +228,7 @@ def on_compile(callback: Callable[[str, str], None]) -> Callable[[], None]:
     """Call `callback(kernel, why)` before a kernel is compiled; returns what undoes that.
 
     Compiling the kernels of a network takes seconds, once per machine: say so. Without a callback
-    one line is written to stderr, if that is a terminal.
+    one line is written to stderr, if that is a terminal. `why` reads "once for this machine".
     """
     _listeners.append(callback)
     return lambda: _listeners.remove(callback)
@@ -305,12 +305,12 @@ class _Announcer(event.Listener):
     def on_start(self, event: Any) -> None:
         if event.data["dispatcher"] is not self._dispatcher:
             return  # a function that this one calls
-        why = "compiled once for this machine" if cache_directory() else "no cache directory"
+        why = "once for this machine" if cache_directory() else "as no cache can be written"
         for listener in _listeners:
             listener(self._name, why)
         global _announced
         if not _listeners and not _announced and sys.stderr.isatty():
-            print("tinynet: compiling CPU kernels, some seconds, " + why, file=sys.stderr)
+            print(f"tinynet: compiling CPU kernels, {why} (seconds) ...", file=sys.stderr)
             _announced = True
 
     def on_end(self, event: Any) -> None:

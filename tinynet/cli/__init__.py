@@ -40,7 +40,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--model", default="convnet", show_default=True, help="The network: convnet.")
+@click.option("--model", default="convnet", show_default=True, help="convnet, lenet5 or mlp.")
 @click.option(
     "--data",
     default="clothes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ..train.recipe import check_fits
 from .output import on_terminal, plain, sentences, set_threads
 
 BAR = 30
+FINE, PLAIN = "▏▎▍▌▋▊▉█", "#"
 
 
 def run_evaluation(
@@ -80,7 +82,17 @@ def run_prediction(
 def bars(names: Sequence[str], shares: Sequence[float] | np.ndarray) -> Iterator[str]:
     """A line with a bar for each share between 0 and 1."""
     width = max(len(name) for name in names)
+    steps = FINE if encodable(FINE) else PLAIN
     for name, share in zip(names, shares, strict=True):
-        eighths = round(float(share) * BAR * 8)
-        bar = "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+        full, part = divmod(round(float(share) * BAR * len(steps)), len(steps))
+        bar = steps[-1] * full + (steps[part - 1] if part else "")
         yield f"  {name:<{width}}  {bar:<{BAR}}  {share:6.1%}"
+
+
+def encodable(text: str) -> bool:
+    """True if the terminal has these characters."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -16,10 +16,12 @@ from ..kernels.conv2d.dims import Conv2dDims
 from ..kernels.errors import ShapeError
 from ..kernels.geometry import pair
 from ..kernels.pool2d.dims import Pool2dDims
-from ..ops import activation, indexing, loss, normalization, pooling, shape
+from ..ops import activation, loss, normalization, pooling
 from ..ops import conv as convolution
 from ..ops import dropout as dropping
 from ..ops import softmax as softmax_ops
+from ..ops.linalg import linear as linear
+from ..ops.shape import pad as pad
 from ..random import default_generator
 from ..tensor import Tensor, in_place
 
@@ -221,21 +223,6 @@ def log_softmax(
 # --------------------------------------------------------------------------------- linear and conv
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """y = x @ weight.T + bias:  x (..., in), weight (out, in), bias (out,), y (..., out)."""
-    if input.ndim == 0 or input.array.shape[-1] != weight.array.shape[-1]:
-        have = input.array.shape[-1] if input.ndim else "no"
-        raise ShapeError(
-            f"linear: x is (..., in) = {tuple(input.shape)}, weight is (out, in) = "
-            f"{tuple(weight.shape)}; x has {have} features but weight expects "
-            f"{weight.array.shape[-1]}. Make in_features of the layer {have}, or flatten or "
-            "reshape x."
-        )
-    _same_dtype("linear", input, weight=weight, bias=bias)
-    y = input.matmul(weight.t() if weight.ndim == 2 else weight)
-    return y if bias is None else y + bias
-
-
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y[..., k] = x1 @ weight[k] @ x2 + bias[k], with weight (K, in1, in2)."""
     if (
@@ -314,38 +301,6 @@ def conv2d(
     backend = kernels.of(x.array, weight.array).conv2d
     y = convolution.conv2d(x, weight, bias, dims=dims, backend=backend)
     return y.squeeze(0) if single else y
-
-
-def pad(
-    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
-) -> Tensor:
-    """Add elements before and after along the last dimensions; pad is (left, right, top, ...).
-
-    mode: "constant" (value, default 0), "reflect" (without the edge), "replicate", "circular".
-    """
-    if mode == "constant":
-        return shape.pad(input, tuple(pad), value=0.0 if value is None else value)
-    if mode not in ("reflect", "replicate", "circular"):
-        raise NotImplementedError(f"Unrecognised padding mode {mode}")
-    xp = xp_of(input.array)
-    for i in range(len(pad) // 2):
-        dim, before, after = input.ndim - 1 - i, pad[2 * i], pad[2 * i + 1]
-        size = input.shape[dim]
-        most = {"reflect": size - 1, "circular": size}.get(mode, math.inf)
-        if max(before, after) > most:
-            raise ShapeError(
-                f"pad: x has shape {tuple(input.shape)}; {mode} padding of dimension {dim} can be "
-                f"at most {most}, but {(before, after)} was asked for."
-            )
-        position = xp.arange(-before, size + after)
-        if mode == "reflect":
-            position = size - 1 - abs(size - 1 - abs(position))
-        elif mode == "replicate":
-            position = position.clip(0, size - 1)
-        else:
-            position = position % size
-        input = indexing.index_select(input, dim, wrap(position))
-    return input
 
 
 # ----------------------------------------------------------------------------------------- pooling
