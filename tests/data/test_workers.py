@@ -78,10 +78,23 @@ def test_large_and_small_batches_arrive_whole_and_writable(size):
         assert batch[0, 0].item() == 2 * k + 1
 
 
-def test_without_handles_in_pipes(monkeypatch):
-    monkeypatch.setattr(channel, "CAN_PASS_FILES", False)
+def test_batches_through_files_where_there_are_none_in_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(channel, "IN_MEMORY", False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     loader = DataLoader(Function(lambda i: np.full(300_000, i)), 1, num_workers=2)
     assert [int(batch[0, 0]) for batch in loader] == list(range(8))
+    iterator = iter(loader)
+    next(iterator)
+    assert list(tmp_path.iterdir())
+    del iterator
+    assert not list(tmp_path.iterdir()), "an epoch left early leaves no files"
+
+
+@pytest.mark.parametrize("in_memory", [channel.IN_MEMORY, False])
+def test_large_batches_and_long_lists_of_indices_do_not_wait_for_each_other(monkeypatch, in_memory):
+    monkeypatch.setattr(channel, "IN_MEMORY", in_memory)
+    loader = DataLoader(Function(int, 400_000), 100_000, num_workers=1, timeout=20)
+    assert [len(batch) for batch in loader] == [100_000] * 4
 
 
 def test_no_file_descriptors_are_kept():

@@ -493,7 +493,17 @@ def test_max_pool_gives_ties_to_the_first_and_pads_with_minus_infinity() -> None
     assert F.max_pool2d(x.detach(), 2, padding=1).flatten().tolist() == [-3] * 4
 
 
-def test_writing_into_returned_indices_or_statistics_does_not_change_backward() -> None:
+@pytest.mark.parametrize("shape", [(2, 3, 5, 6), (3, 5, 6)])
+def test_max_pool_indices_against_torch(shape: tuple[int, ...]) -> None:
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).integers(0, 4, shape).astype("float32")  # many ties
+    ours = F.max_pool2d(tinynet.tensor(x), 3, 2, 1, return_indices=True)
+    theirs = torch.nn.functional.max_pool2d(torch.tensor(x), 3, 2, 1, return_indices=True)
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.tolist() == b.tolist()
+
+
+def test_writing_into_returned_indices_does_not_change_backward() -> None:
     x = tinynet.arange(16.0).reshape(1, 1, 4, 4).requires_grad_()
     y, index = F.max_pool2d(x, 2, return_indices=True)
     index.zero_()

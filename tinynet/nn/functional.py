@@ -326,11 +326,10 @@ def max_pool2d(
         ceil_mode=ceil_mode,
     )
     backend = kernels.of(x.array).pool2d
-    if return_indices:
-        y, index = pooling.max_pool2d(x, dims=dims, backend=backend)
-        return (y.squeeze(0), index.squeeze(0)) if single else (y, index)
-    y = pooling.max_pool2d_values(x, dims=dims, backend=backend)
-    return y.squeeze(0) if single else y
+    result = pooling.max_pool2d(x, dims=dims, return_indices=return_indices, backend=backend)
+    if not single:
+        return result
+    return tuple(t.squeeze(0) for t in result) if return_indices else result.squeeze(0)
 
 
 def avg_pool2d(

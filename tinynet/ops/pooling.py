@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @differentiable
-def max_pool2d(x: Tensor, *, dims: Any, backend: Any) -> Any:
-    """The largest element of each window and, as a second output, its index.
+def max_pool2d(x: Tensor, *, dims: Any, return_indices: bool, backend: Any) -> Any:
+    """The largest element of each window and, as a second output if wanted, its index.
 
     The first of equal maxima gets the gradient, a NaN wins, and padding counts as -inf.
     """
@@ -28,14 +28,7 @@ def max_pool2d(x: Tensor, *, dims: Any, backend: Any) -> Any:
         return max_pool2d_scatter(dy, index=index, dims=dims, backend=backend)
 
     # The caller gets a copy: writing into it must not change what backward does.
-    return (y, index.copy()), (pullback,)
-
-
-@differentiable
-def max_pool2d_values(x: Tensor, *, dims: Any, backend: Any) -> Any:
-    """`max_pool2d` without the index, for the many callers who do not ask for it."""
-    y, index = backend.max_forward(x.array, dims=dims)
-    return y, (lambda dy: max_pool2d_scatter(dy, index=index, dims=dims, backend=backend),)
+    return (y, index.copy()) if return_indices else y, (pullback,)
 
 
 @differentiable

@@ -7,8 +7,10 @@ import itertools
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import warnings
 import weakref
@@ -190,12 +192,12 @@ class _SerialIterator:
 class _Worker:
     """The parent's view of a worker: the process, the pipe to it, and whether it has more."""
 
-    def __init__(self, context: Any, inherited: list[Connection], *arguments: Any) -> None:
+    def __init__(self, context: Any, earlier: list[Connection], *arguments: Any) -> None:
         self.connection, theirs = context.Pipe(duplex=True)
-        forked = context.get_start_method() == "fork"
+        inherited = [*earlier, self.connection] if context.get_start_method() == "fork" else []
         self.process = context.Process(
             target=work,
-            args=(theirs, [*inherited, self.connection] if forked else [], os.getpid(), *arguments),
+            args=(theirs, inherited, os.getpid(), *arguments),
             daemon=True,
         )
         self.active = True
@@ -221,14 +223,16 @@ class _WorkerIterator:
         self._prefetch = loader.num_workers * (loader.prefetch_factor or 2)
         self._persistent = loader.persistent_workers
         self._workers: list[_Worker] = []
+        folder = None if channel.IN_MEMORY else tempfile.mkdtemp(prefix="tinynet-")
         self._indices, seed = loader._begin()
-        self._stop = weakref.finalize(self, _stop_workers, self._workers, os.getpid())
+        self._stop = weakref.finalize(self, _stop_workers, self._workers, folder, os.getpid())
         for i in range(loader.num_workers):
             earlier = [worker.connection for worker in self._workers]
             self._workers.append(
                 _Worker(
                     loader.multiprocessing_context,
                     earlier,
+                    folder,
                     loader._plan,
                     i,
                     loader.num_workers,
@@ -324,7 +328,7 @@ class _WorkerIterator:
         raise RuntimeError(message)
 
 
-def _stop_workers(workers: list[_Worker], owner: int) -> None:
+def _stop_workers(workers: list[_Worker], folder: str | None, owner: int) -> None:
     """End the workers: ask, close the pipe, and after a second insist."""
     if os.getpid() != owner:
         # a forked child drops its copy of the iterator; the workers are not its own
@@ -347,6 +351,8 @@ def _stop_workers(workers: list[_Worker], owner: int) -> None:
     for worker in workers:
         if worker.process.exitcode is not None:
             worker.process.close()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _context(wanted: Any, num_workers: int) -> Any:

@@ -75,6 +75,7 @@ def work(
     connection: Connection,
     inherited: Sequence[Connection],
     parent: int,
+    folder: str | None,
     plan: FetchPlan,
     worker_id: int,
     num_workers: int,
@@ -100,6 +101,10 @@ def work(
     np.random.seed(np.random.SeedSequence([base_seed, worker_id]).generate_state(4))  # noqa: NPY002
     _worker_info = WorkerInfo(worker_id, num_workers, seed, plan.dataset)
     where = f"in DataLoader worker process {worker_id}"
+
+    def send(message: Any) -> None:
+        channel.send(connection, message, folder)
+
     try:
         failure = _initialise(init, worker_id, where)
         fetch: Any = None
@@ -112,23 +117,23 @@ def work(
                 return
             if command == "reset":
                 fetch = None
-                channel.send(connection, ("ready", None))
+                send(("ready", None))
                 continue
             if failure is None:
                 try:
                     fetch = fetch or plan.fetcher()
-                    channel.send(connection, ("batch", fetch(indices)))
+                    send(("batch", fetch(indices)))
                     continue
                 except StopIteration as end:
                     if plan.iterable:
-                        channel.send(connection, ("end", None))
+                        send(("end", None))
                         continue
                     answer = Failure(end, where)
                 except (BrokenPipeError, ConnectionResetError):
                     return
                 except Exception as error:
                     answer = Failure(error, where)
-            channel.send(connection, ("error", failure or answer))
+            send(("error", failure or answer))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # the parent has closed its end: it wants no more batches
         return
