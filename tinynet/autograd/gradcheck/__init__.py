@@ -1,29 +1,47 @@
 """Compare derivatives with finite differences, so that a wrong one cannot pass.
 
-For a function f, inputs x and a random cotangent v, backward computes J^T v. Each element of it is
-compared with the central difference
+For a function f and inputs x, backward computes J^T v for a cotangent v. Each element of the
+Jacobian J is compared with the central difference
 
-    (<v, f(x + eps e_i)> - <v, f(x - eps e_i)>) / (2 eps)  =  (J^T v)_i  +  O(eps^2),
+    (f(x + eps e_j) - f(x - eps e_j))_i / (2 eps)  =  J_ij  +  O(eps^2),
 
-in float64, for every element of every input that requires a gradient, and for every output with a
-cotangent of its own. The cotangent is random because a fixed one is blind: all ones, for instance,
-cannot see the derivative of softmax, whose outputs always sum to 1.
+in float64, for every element of every input and parameter that requires a gradient. Where the
+outputs are too many for a backward pass each, cotangents are random, because a fixed one is blind:
+all ones, for instance, cannot see the derivative of softmax, whose outputs always sum to 1.
+
+`checking.py` is the check from start to end, `differences.py` the measurement, `diagnosis.py` the
+guess at what is wrong, `report.py` what is told about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from . import engine
-from .mode import enable_grad
-from .tape import TensorBase, node_of, wrap
+from ...device import xp_of
+from .. import engine
+from ..mode import enable_grad
+from ..tape import TensorBase, node_of, wrap
+from .checking import Check, Settings, complex_agreement
+from .problem import PairProblem, Problem, TensorProblem, as_tuple, is_differentiable
+from .report import GradcheckError, KinkError, Report, Sweep, Worst
 
+__all__ = [
+    "GradcheckError",
+    "KinkError",
+    "Report",
+    "Sweep",
+    "Worst",
+    "check",
+    "gradcheck",
+    "gradgradcheck",
+]
 
-class GradcheckError(RuntimeError):
-    """A derivative disagrees with finite differences, or nothing could be checked."""
+MAX_EVALUATIONS = 5000
+REFUSED = ("check_batched_grad", "check_forward_ad", "check_batched_forward_grad")
+REFUSED_TWICE = ("check_batched_grad", "check_fwd_over_rev", "gen_non_contig_grad_outputs")
 
 
 def gradcheck(
@@ -35,25 +53,50 @@ def gradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
+    vjp: Callable[..., Any] | None = None,
+    parameters: Mapping[str, Any] | Iterable[Any] | None = None,
+    max_evaluations: int = MAX_EVALUATIONS,
     seed: int = 0,
 ) -> bool:
     """True if the gradients of `func(*inputs)` agree with central differences.
 
+    func: a function of tensors, a module (all its parameters are checked too), or, together with
+        `vjp`, a function of NumPy arrays.
     inputs: one tensor or a tuple; those with `requires_grad` are checked, and must be float64
         (rounding in float32 hides errors of a percent and more).
     eps: half the step of the difference. atol, rtol: |got - expected| <= atol + rtol |expected|.
     nondet_tol: how far two backward passes may differ.
-    seed: of the random cotangents.
+    fast_mode: random directions instead of every element; a failure is then located.
+    vjp: vjp(dy, *inputs) -> a gradient per input (None for those that are not floating point), the
+        pullback of a plain NumPy `func`.
+    parameters: further tensors that `func` depends on, by name or not.
+    max_evaluations: beyond so many for the whole Jacobian, outputs get random cotangents instead
+        of one each; beyond so many for that, as in fast mode. A point with suspected kinks costs
+        up to three times as many.
+    seed: of the random cotangents and directions.
 
-    Raises GradcheckError with the worst element (or returns False, without `raise_exception`).
+    Undefined gradients and dtypes are always checked. Also checked: backward is linear in the
+    cotangent, zero for zero, repeatable, leaves inputs and cotangent as they were, and hands out
+    no memory that it was handed. At a kink (ReLU at 0, a tie) the check steps to a point nearby.
+
+    Raises GradcheckError with the lesson (or returns False, without `raise_exception`); KinkError,
+    a kind of it, if no smooth point was found; ValueError for PyTorch's modes that have no meaning
+    here (forward mode, batched gradients).
     """
-    try:
-        _check(func, inputs, eps, atol, rtol, nondet_tol, seed)
-    except GradcheckError:
-        if raise_exception:
-            raise
-        return False
-    return True
+    given = locals()
+    _refuse("gradcheck", [name for name in REFUSED if given[name]])
+    if not check_backward_ad:
+        raise ValueError("gradcheck: check_backward_ad=False leaves nothing to check")
+    settings = Settings(eps, atol, rtol, nondet_tol, fast_mode, max_evaluations, seed)
+    return _answer(lambda: _first(func, inputs, vjp, parameters, settings), raise_exception)
 
 
 def gradgradcheck(
@@ -64,140 +107,156 @@ def gradgradcheck(
     eps: float = 1e-6,
     atol: float = 1e-5,
     rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
+    parameters: Mapping[str, Any] | Iterable[Any] | None = None,
+    max_evaluations: int = MAX_EVALUATIONS,
     seed: int = 0,
 ) -> bool:
     """True if the gradients of the gradients of `func(*inputs)` agree with central differences.
 
     The function checked is (inputs, cotangents) -> gradients, in all of its arguments: its
-    derivative with respect to the cotangents shows that backward is linear in them.
+    derivative with respect to the cotangents shows that backward is linear in them. The arguments
+    are those of `gradcheck`; grad_outputs are the cotangents (random, if not given).
     """
-    inputs = _as_tuple(inputs)
-    checked = [i for i, x in enumerate(inputs) if _is_checked(x)]
+    given = locals()
+    _refuse("gradgradcheck", [name for name in REFUSED_TWICE if given[name]])
+    if not check_rev_over_rev:
+        raise ValueError("gradgradcheck: check_rev_over_rev=False leaves nothing to check")
+    settings = Settings(
+        eps, atol, rtol, nondet_tol, fast_mode, max_evaluations, seed, "gradgradcheck"
+    )
+    return _answer(
+        lambda: _second(func, inputs, grad_outputs, parameters, settings), raise_exception
+    )
+
+
+def check(
+    func: Callable[..., Any],
+    inputs: Any,
+    *,
+    order: int = 1,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    nondet_tol: float = 0.0,
+    fast_mode: bool = False,
+    vjp: Callable[..., Any] | None = None,
+    parameters: Mapping[str, Any] | Iterable[Any] | None = None,
+    max_evaluations: int = MAX_EVALUATIONS,
+    seed: int = 0,
+) -> Report:
+    """The whole `Report` of gradcheck (order 1) or gradgradcheck (order 2), whatever its verdict.
+
+    Raises GradcheckError only where nothing could be checked: no checked input, float32, ...
+    """
+    if order not in (1, 2):
+        raise ValueError(f"check: order must be 1 or 2, not {order}")
+    if order == 2 and vjp is not None:
+        raise ValueError("check: a plain NumPy pair has no second derivative; order must be 1")
+    name = "gradcheck" if order == 1 else "gradgradcheck"
+    settings = Settings(eps, atol, rtol, nondet_tol, fast_mode, max_evaluations, seed, name)
+    if order == 2:
+        return _second(func, inputs, None, parameters, settings)
+    return _first(func, inputs, vjp, parameters, settings)
+
+
+def _answer(run: Callable[[], Report], raise_exception: bool) -> bool:
+    try:
+        report = run()
+        if not report:
+            error = (KinkError if report.verdict == "kink" else GradcheckError)(report.text())
+            error.report = report
+            raise error
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+def _refuse(name: str, asked: list[str]) -> None:
+    if asked:
+        raise ValueError(
+            f"{name}: {asked[0]}=True is not supported: tinynet has reverse mode only, one "
+            "cotangent at a time"
+        )
+
+
+def _first(func: Any, inputs: Any, vjp: Any, parameters: Any, settings: Settings) -> Report:
+    inputs = as_tuple(inputs)
+    if vjp is None:
+        return Check(TensorProblem(func, inputs, _named(func, parameters)), settings).run()
+    problem: Problem = PairProblem(func, vjp, inputs)
+    report = Check(problem, settings).run()
+    if report and report.mode == "jacobian" and not report.stepped_away:
+        problem.restart()
+        report.complex_step = complex_agreement(problem)  # type: ignore[arg-type]
+        report.evaluations = problem.evaluations
+        # Far from the real derivative too, it is no derivative: f is not analytic. Near but not
+        # equal, vjp has an error that finite differences cannot resolve.
+        off = report.complex_step
+        if off is not None and settings.rtol * 1e-3 < off < settings.rtol:
+            report.verdict = "wrong"
+            report.headline = (
+                "gradcheck: vjp is off by a little: finite differences cannot tell, but the "
+                f"complex-step derivative differs from it by {off:.1e} (relative)"
+            )
+            report.cause = "an approximation, a constant with too few digits, float32 inside."
+    return report
+
+
+def _second(
+    func: Any, inputs: Any, grad_outputs: Any, parameters: Any, settings: Settings
+) -> Report:
+    inputs = as_tuple(inputs)
+    named = _named(func, parameters)
+    wanted = [x for x in inputs if isinstance(x, TensorBase) and node_of(x) is not None]
+    wanted += [p for p in named.values() if node_of(p) is not None]
+    wanted = list({id(x): x for x in wanted}.values())
+    problem = TensorProblem(func, inputs, named)  # says what is missing
+    problem.restart()
     if grad_outputs is None:
-        random = np.random.default_rng(seed + 1)
-        grad_outputs = []
-        for y in _differentiable(func(*inputs)):
-            v = wrap(random.standard_normal(y.array.shape).astype(y.array.dtype))
-            grad_outputs.append(v.requires_grad_())
-    grad_outputs = _as_tuple(grad_outputs)
+        random = np.random.default_rng(settings.seed + 1)
+        cotangents = [
+            _leaf(random.standard_normal(y.array.shape).astype(y.array.dtype), y.array)
+            for y in problem.outputs
+        ]
+    else:
+        cotangents = list(as_tuple(grad_outputs))
+    problem.close()
 
     def gradients(*arguments: Any) -> Any:
         xs, vs = arguments[: len(inputs)], arguments[len(inputs) :]
         with enable_grad():
-            ys = _differentiable(func(*xs))
-            return engine.grad(
-                ys, [xs[i] for i in checked], vs, create_graph=True, materialize_grads=True
-            )
+            ys = [y for y in as_tuple(func(*xs)) if is_differentiable(y)]
+            return engine.grad(ys, wanted, vs, create_graph=True, materialize_grads=True)
 
-    return gradcheck(
-        gradients,
-        inputs + grad_outputs,
-        eps=eps,
-        atol=atol,
-        rtol=rtol,
-        raise_exception=raise_exception,
-        nondet_tol=nondet_tol,
-        seed=seed,
-    )
+    gradients.named_buffers = getattr(func, "named_buffers", tuple)  # type: ignore[attr-defined]
+    checked = Check(TensorProblem(gradients, (*inputs, *cotangents), named), settings)
+    report = checked.run()
+    report.order = 2
+    return report
 
 
-def _check(
-    func: Callable[..., Any],
-    inputs: Any,
-    eps: float,
-    atol: float,
-    rtol: float,
-    nondet_tol: float,
-    seed: int,
-) -> None:
-    inputs = _as_tuple(inputs)
-    checked = [i for i, x in enumerate(inputs) if _is_checked(x)]
-    if not checked:
-        raise GradcheckError(
-            "gradcheck: nothing to check: no input is a tensor with requires_grad=True"
-        )
-    for i in checked:
-        if inputs[i].array.dtype != np.float64:
-            raise GradcheckError(
-                f"gradcheck: input {i} has dtype {inputs[i].array.dtype}; finite differences need "
-                "float64 (call .double() before requires_grad_())"
-            )
-    xs = [inputs[i] for i in checked]
-    outputs = _differentiable(func(*inputs))
-    if not outputs:
-        raise GradcheckError("gradcheck: nothing to check: no output depends on a checked input")
-    random = np.random.default_rng(seed)
-    for j, y in enumerate(outputs):
-        v = random.standard_normal(y.array.shape)
-        got = _pulled_back(y, xs, v)
-        again = _pulled_back(_differentiable(func(*inputs))[j], xs, v)
-        for i, x, g, h in zip(checked, xs, got, again):
-            if not np.allclose(g, h, rtol=0, atol=nondet_tol, equal_nan=True):
-                raise GradcheckError(
-                    f"gradcheck: backward is not reproducible: the gradient of input {i} differed "
-                    f"by {np.abs(g - h).max():.3g} between two runs"
-                )
-            expected = _differences(lambda j=j: _differentiable(func(*inputs))[j], x, v, eps)
-            _compare(i, j, x.array.shape, g, expected, atol, rtol)
+def _leaf(array: Any, like: Any) -> Any:
+    tensor = wrap(xp_of(like).asarray(array))
+    return tensor.requires_grad_()
 
 
-def _pulled_back(y: Any, xs: Sequence[Any], v: Any) -> list[Any]:
-    """J^T v by backward."""
-    found = engine.grad([y], xs, [wrap(v.copy())], retain_graph=True, allow_unused=True)
-    return [
-        np.zeros(x.array.shape) if g is None else g.array for x, g in zip(xs, found, strict=True)
-    ]
-
-
-def _differences(value: Callable[[], Any], x: Any, v: Any, eps: float) -> Any:
-    """J^T v by central differences: x is moved one element at a time, and put back."""
-    result = np.zeros(x.array.shape)
-    for index in np.ndindex(x.array.shape):
-        before = x.array[index]
-        ends = []
-        for step in (eps, -eps):
-            x.array[index] = before + step
-            ends.append((x.array[index] - before, value().array.copy()))
-        x.array[index] = before
-        (up, y_up), (down, y_down) = ends
-        result[index] = np.sum((y_up - y_down) / (up - down) * v)
-    return result
-
-
-def _compare(
-    i: int, j: int, shape: tuple[int, ...], got: Any, expected: Any, atol: float, rtol: float
-) -> None:
-    if got.shape != shape:
-        raise GradcheckError(
-            f"gradcheck: the gradient of input {i} has shape {list(got.shape)}, the input "
-            f"{list(shape)}"
-        )
-    wrong = ~(np.abs(got - expected) <= atol + rtol * np.abs(expected))
-    if wrong.any():
-        excess = np.where(wrong, np.abs(got - expected), -1)
-        worst = np.unravel_index(np.argmax(np.nan_to_num(excess, nan=np.inf)), got.shape)
-        raise GradcheckError(
-            f"gradcheck: the gradient of input {i} is wrong: of output {j} with a random "
-            f"cotangent, at index {tuple(int(k) for k in worst)} backward gives "
-            f"{got[worst]:.9g}, finite differences give {expected[worst]:.9g}; "
-            f"{int(wrong.sum())} of {got.size} elements disagree"
-        )
-
-
-def _as_tuple(inputs: Any) -> tuple[Any, ...]:
-    return tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
-
-
-def _is_checked(x: Any) -> bool:
-    return isinstance(x, TensorBase) and node_of(x) is not None
-
-
-def _differentiable(outputs: Any) -> list[Any]:
-    """The outputs that backward can start from."""
-    return [
-        y
-        for y in _as_tuple(outputs)
-        if isinstance(y, TensorBase) and y.array.dtype.kind == "f" and node_of(y) is not None
-    ]
+def _named(func: Any, parameters: Any) -> dict[str, Any]:
+    """The parameters of a module, and those given."""
+    found = dict(func.named_parameters()) if hasattr(func, "named_parameters") else {}
+    if isinstance(parameters, Mapping):
+        found.update(parameters)
+    else:
+        found.update({str(i): p for i, p in enumerate(parameters or ())})
+    return found

@@ -90,7 +90,7 @@ def sweep(measure: Any, got: float, eps: float) -> Sweep:
     values = [float(measure(h)) for h in steps]
     change = np.abs(np.diff(values))
     change = np.where(np.isfinite(change), change, np.inf)
-    # The best pair of neighbours: three in a row would reward rounding less, but cost range.
-    k = int(np.argmin(change))
-    at = k if k == 0 or change[k - 1] > 10 * change[k] else k - 1
-    return Sweep(steps, values, got, settled=values[at + 1], best_step=steps[at + 1])
+    k = int(np.argmin(change))  # the neighbours that agree best: past truncation, before rounding
+    return Sweep(
+        steps, values, got, settled=values[k + 1], best_step=steps[k + 1], spread=float(change[k])
+    )

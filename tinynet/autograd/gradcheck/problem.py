@@ -135,11 +135,7 @@ class TensorProblem(Problem):
     def restart(self) -> list[Any]:
         with enable_grad():
             outputs = self._run()
-        found = [
-            i
-            for i, y in enumerate(outputs)
-            if isinstance(y, TensorBase) and y.array.dtype.kind == "f" and node_of(y) is not None
-        ]
+        found = [i for i, y in enumerate(outputs) if is_differentiable(y)]
         if not found:
             raise GradcheckError(
                 "gradcheck: nothing to check: no output depends on a checked input, as far as the "
@@ -229,7 +225,9 @@ class PairProblem(Problem):
         self.f, self.vjp = f, vjp
         self.inputs = [x.copy() if isinstance(x, np.ndarray) else x for x in inputs]
         self.checked = [
-            i for i, x in enumerate(self.inputs) if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+            i
+            for i, x in enumerate(self.inputs)
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f"
         ]
         if not self.checked:
             raise GradcheckError(
@@ -319,6 +317,11 @@ def _leaves(outputs: Sequence[Any]) -> list[Any]:
         if isinstance(node, AccumulateGrad) and node.variable is not None:
             found.append(node.variable)
     return found
+
+
+def is_differentiable(y: Any) -> bool:
+    """True for what backward can start from."""
+    return isinstance(y, TensorBase) and y.array.dtype.kind == "f" and node_of(y) is not None
 
 
 def overlap(a: Any, b: Any) -> bool:

@@ -44,6 +44,7 @@ class Sweep:
     got: float  # what backward gives
     settled: float  # where the measurements agree best with their neighbours
     best_step: float
+    spread: float  # how far those neighbours differ
     conclusion: str = ""
 
     def text(self) -> str:
@@ -132,9 +133,7 @@ class Report:
             level = np.clip(9 + 2 * np.log10(np.maximum(line, 1e-30)), 1, 9).astype(int) - 1
             lines.append(
                 "  "
-                + "".join(
-                    " " if e == 0 else SHADES[k] for e, k in zip(line, level, strict=True)
-                )
+                + "".join(" " if e == 0 else SHADES[k] for e, k in zip(line, level, strict=True))
             )
         scale = "" if small.shape == errors.shape else ", the largest of each block"
         name = self.worst.name if self.worst else "the input"
