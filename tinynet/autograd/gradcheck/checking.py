@@ -168,7 +168,7 @@ class Check:
                     "infinity.",
                 )
             scale = np.abs(a).max(initial=0) + np.abs(b).max(initial=0)
-            allowed = 1e-8 * scale + 4 * self.settings.nondet_tol
+            allowed = max(1e-8, 1e-3 * self.settings.rtol) * scale + 4 * self.settings.nondet_tol
             error = np.abs(c - (1.75 * a - 0.625 * b)).max(initial=0)
             if error > allowed:  # a NaN is left to the comparison
                 raise self._found(

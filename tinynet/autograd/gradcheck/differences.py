@@ -74,11 +74,11 @@ def kinks(sample: Any, suspicious: Any, again: Any, h: float) -> Any:
     found = sample.edge.copy()
     if not suspicious.any():
         return found
-    near, far = again(h / RATIO), again(h * RATIO)
-    # Curvature makes the jump proportional to h. A kink at x leaves it as it is; one between x
-    # and x + h makes it vanish faster; a jump of the function itself makes it grow.
+    near = again(h / RATIO)
+    # Curvature makes the jump proportional to h. A kink at x leaves it as it is, a jump of the
+    # function itself makes it grow, and a kink between x and x + h makes it vanish faster.
     with np.errstate(invalid="ignore"):
-        steady = far.jump < 3 * sample.jump
+        steady = near.jump > sample.jump / 3
         vanishing = near.jump < sample.jump / (2 * RATIO)
         loud = sample.jump > 20 * sample.noise
     return found | (suspicious & loud & (steady | vanishing))

@@ -95,7 +95,7 @@ class Report:
 
     def text(self) -> str:
         """The whole lesson."""
-        parts = [self.headline]
+        parts = [self.headline or self._summary()]
         if self.cause:
             parts.append(f"Likely cause: {self.cause}")
         if self.complex_step is not None:
@@ -115,6 +115,18 @@ class Report:
         return "\n\n".join(parts)
 
     __str__ = text
+
+    def _summary(self) -> str:
+        name = "gradcheck" if self.order == 1 else "gradgradcheck"
+        parts = [f"{name}: passed, worst relative error {self.worst_relative_error:.1e}"]
+        if self.stepped_away:
+            parts.append(f"away from a kink at {', '.join(self.kinks[:4])}")
+        if self.vacuous:
+            parts.append(
+                f"but the derivative by {', '.join(self.vacuous)} is 0 everywhere, so a deleted "
+                "one would have passed too"
+            )
+        return "; ".join(parts)
 
     def errors(self) -> Any:
         """The Jacobian's relative errors (M, n), 0 where the tolerance is kept."""

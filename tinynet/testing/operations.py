@@ -1,0 +1,445 @@
+"""Every differentiable operation of tinynet, called on small awkward inputs.
+
+The table has three readers: `tinynet gradcheck`, which prints it with each verdict; the tests,
+which fail if an operation is recorded by none of its rows; and the mutants, which break each
+operation and demand that its rows notice.
+
+A row is one call with float64 inputs away from kinks. What it covers is not declared but observed:
+the operations that the tape records while it runs, its backward pass included.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+import tinynet
+import tinynet.kernels as kernels
+
+from .. import ops
+from ..autograd import tape
+from ..autograd.gradcheck import Report, check
+from ..kernels.pool2d.dims import Pool2dDims
+from ..nn import functional as F
+from ..ops import dropout as dropping
+from ..ops import indexing, linalg, pooling, reduction
+from ..tensor import Tensor
+
+Maker = Callable[[np.random.Generator], Any]
+
+NUMPY = "numpy"  # the backend of an operation that has no kernels
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row: a call and how to make its inputs."""
+
+    name: str
+    call: Callable[..., Any]
+    makers: tuple[Maker, ...]
+    kernels: bool = False  # runs kernels: checked on each backend
+    flat: bool = False  # its derivative is 0 wherever it exists
+    orders: tuple[int, ...] = (1, 2)
+    eps: float = 1e-6
+    atol: float = 1e-6
+    rtol: float = 1e-4
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Where the row is checked."""
+        return kernels.BACKENDS if self.kernels else (NUMPY,)
+
+    def inputs(self) -> tuple[Any, ...]:
+        """Fresh tensors, the same each time; those of floating point require a gradient."""
+        random = np.random.default_rng(zlib.crc32(self.name.encode()))
+        arrays = [np.array(make(random)) for make in self.makers]
+        return tuple(tinynet.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays)
+
+    def check(self, order: int = 1, backend: str = NUMPY, **settings: Any) -> Report:
+        """Check the derivative of this order on a backend; `settings` as those of `check`."""
+        chosen = {"eps": self.eps, "atol": self.atol, "rtol": self.rtol, "order": order}
+        with kernels.use(None if backend == NUMPY else backend):
+            return check(self.call, self.inputs(), **(chosen | settings))
+
+
+# ------------------------------------------------------------------------------------------ inputs
+
+
+def normal(*size: int) -> Maker:
+    """Standard normal numbers."""
+    return lambda random: random.standard_normal(size)
+
+
+def within(low: float, high: float, *size: int) -> Maker:
+    """Uniform numbers."""
+    return lambda random: random.uniform(low, high, size)
+
+
+def apart(*size: int) -> Maker:
+    """Numbers of both signs, none within 0.1 of another or of 0: no ties, no corners."""
+    n = prod(size)
+    return lambda random: (random.permutation(n).reshape(size) - n // 2 + 0.5) * 0.3
+
+
+def invertible(*size: int) -> Maker:
+    """Matrices far from singular."""
+    return lambda random: random.standard_normal(size) + 3 * np.eye(size[-1])
+
+
+def labels(classes: int, *size: int) -> Maker:
+    """Integers below `classes`."""
+    return lambda random: random.integers(0, classes, size)
+
+
+def given(*values: Any) -> Maker:
+    """These values."""
+    return lambda random: np.array(values)
+
+
+# ------------------------------------------------------------------------------------------- calls
+
+
+def _named(name: str, *arguments: Any, **keywords: Any) -> Callable[..., Any]:
+    return lambda *xs: getattr(tinynet, name)(*xs, *arguments, **keywords)
+
+
+def _functional(name: str, *arguments: Any, **keywords: Any) -> Callable[..., Any]:
+    return lambda *xs: getattr(F, name)(*xs, *arguments, **keywords)
+
+
+def _assigned(x: Tensor, value: Tensor) -> Tensor:
+    y = x.clone()
+    y[1:, [2, 0]] = value
+    return y
+
+
+def _in_place_view(x: Tensor, value: Tensor) -> Tensor:
+    y = x.clone()
+    y[1].mul_(value)
+    return y
+
+
+def _running(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    mean, var = tinynet.tensor([0.3, -0.2]).double(), tinynet.tensor([0.7, 1.4]).double()
+    return F.batch_norm(x, mean, var, weight, bias, training=False)
+
+
+def _gathered(x: Tensor) -> Tensor:
+    """What the derivative of max pooling's derivative does, called by itself."""
+    backend = kernels.of(x.array).pool2d
+    dims = Pool2dDims.of(x.array.shape, kernel_size=2, stride=1)
+    _, index = backend.max_forward(x.array, dims=dims)
+    return pooling.max_pool2d_gather(x * x, index=index, dims=dims, backend=backend)
+
+
+def _rows() -> Iterator[Operation]:
+    two = normal(2, 3), normal(2, 3)
+    for name in ("add", "sub", "mul", "div", "atan2"):
+        yield Operation(name, _named(name), two)
+        yield Operation(f"{name} broadcast", _named(name), (normal(2, 1, 3), normal(4, 1)))
+    for name in ("maximum", "minimum"):
+        yield Operation(name, lambda x, n=name: getattr(tinynet, n)(x[0], x[1]), (apart(2, 5),))
+        yield Operation(
+            f"{name} broadcast",
+            lambda x, n=name: getattr(tinynet, n)(x[:3, None], x[3:]),
+            (apart(7),),
+        )
+    for name in ("remainder", "fmod"):
+        yield Operation(name, _named(name), (given(2.3, -3.1, 5.2), given(0.7, 0.9, -1.1)))
+    yield Operation("neg", lambda x: -x, (normal(3),))
+    yield Operation("abs", _named("abs"), (apart(2, 3),))
+    for exponent in (2, 3, 0.5, -1.5):
+        yield Operation(f"pow {exponent}", lambda x, p=exponent: x**p, (within(0.5, 1.5, 2, 3),))
+    yield Operation("pow 0", lambda x: x**0, (normal(3),), flat=True)
+    yield Operation("pow tensor", _named("pow"), (within(0.5, 1.5, 2, 3), normal(3)))
+    yield Operation("clamp", lambda x: x.clamp(-0.5, 0.4), (apart(3, 4),))
+    yield Operation(
+        "where", lambda x, y: tinynet.where(x.detach() > 0, x, y), (apart(2, 1), normal(2, 3))
+    )
+    yield Operation(
+        "cast", lambda x: x.float().double() * x, (normal(3),), eps=1e-2, atol=1e-4, rtol=1e-3
+    )
+    for name in ("floor", "ceil", "trunc", "round", "sign"):
+        yield Operation(name, _named(name), (apart(4),), flat=True, orders=(1,))
+
+    for name, low, high in (
+        ("exp", -2, 2), ("exp2", -2, 2), ("expm1", -2, 2), ("log", 0.3, 3), ("log2", 0.3, 3),
+        ("log10", 0.3, 3), ("log1p", -0.5, 3), ("sqrt", 0.3, 3), ("rsqrt", 0.3, 3),
+        ("reciprocal", 0.4, 3), ("square", -2, 2), ("tanh", -2, 2), ("sigmoid", -3, 3),
+        ("sin", -3, 3), ("cos", -3, 3), ("tan", -1, 1), ("asin", -0.8, 0.8), ("acos", -0.8, 0.8),
+        ("atan", -3, 3), ("sinh", -2, 2), ("cosh", -2, 2), ("asinh", -2, 2), ("atanh", -0.8, 0.8),
+        ("erf", -2, 2),
+    ):  # fmt: skip
+        yield Operation(name, _named(name), (within(low, high, 2, 2),))
+
+    for name in ("sum", "mean", "var", "std", "amax", "amin", "logsumexp"):
+        maker = apart(2, 3, 2)
+        yield Operation(f"{name} (0, 2)", _named(name, (0, 2)), (maker,))
+        yield Operation(f"{name} keepdim", _named(name, 1, keepdim=True), (maker,))
+    for name in ("sum", "mean", "prod", "amax", "max", "min", "std", "var"):
+        yield Operation(f"{name} of everything", _named(name), (apart(2, 3),))
+    yield Operation("prod dim", _named("prod", 1), (normal(2, 4),))
+    yield Operation("prod with a zero", _named("prod", 0), (given(2.0, 0.0, 3.0),))
+    yield Operation("max dim", lambda x: x.max(1)[0], (apart(3, 4),))
+    yield Operation("median", lambda x: x.median(0)[0], (apart(5, 2),))
+    yield Operation("sort", lambda x: x.sort(1)[0], (apart(2, 4),))
+    yield Operation("cumsum", _named("cumsum", 1), (normal(2, 4),))
+    yield Operation("cumprod", _named("cumprod", 1), (normal(2, 4),))
+    yield Operation("cumprod with a zero", _named("cumprod", 0), (given(2.0, 0.0, 3.0, 1.5),))
+    for p in (1, 2, 3, 0.5):
+        yield Operation(
+            f"norm p={p}", lambda x, p=p: reduction.vector_norm(x, p, 1), (apart(2, 4),)
+        )
+
+    yield Operation("reshape", lambda x: x.reshape(3, 2) * x.reshape(3, 2), (normal(2, 3),))
+    yield Operation("view", lambda x: x.view(-1).exp(), (normal(2, 3),))
+    yield Operation("expand", lambda x: x.expand(4, 2, 3), (normal(2, 1),))
+    yield Operation("permute", lambda x: x.permute(2, 0, 1), (normal(2, 3, 2),))
+    yield Operation("cat", lambda x, y: tinynet.cat([x, y, x], 1), (normal(2, 3), normal(2, 1)))
+    yield Operation("stack", lambda x, y: tinynet.stack([x, y, x], 1), two)
+    yield Operation("clone", lambda x: x.clone(), (normal(3),))
+    yield Operation("flip", lambda x: x.flip(0, 1), (normal(2, 3),))
+    yield Operation("roll", lambda x: x.roll((1, -1), (0, 1)), (normal(2, 3),))
+    yield Operation("repeat", lambda x: x.repeat(2, 1, 3), (normal(2, 3),))
+    yield Operation("tril", lambda x: x.tril(-1), (normal(3, 3),))
+    yield Operation("triu", lambda x: x.triu(1), (normal(2, 4),))
+    yield Operation("diagonal", lambda x: x.diagonal(1), (normal(3, 4),))
+    yield Operation("diag_embed", lambda x: tinynet.diag_embed(x, -1), (normal(2, 3),))
+    yield Operation("unfold overlapping", lambda x: x.unfold(0, 3, 2), (normal(7),))
+    yield Operation("unfold", lambda x: x.unfold(1, 2, 3), (normal(2, 6),))
+    yield Operation("split", lambda x: x.split(2), (normal(5, 2),))
+    for mode in ("constant", "reflect", "replicate", "circular"):
+        yield Operation(f"pad {mode}", _functional("pad", (2, 1), mode=mode), (normal(1, 2, 3),))
+
+    yield Operation("x[1, ::2]", lambda x: x[1, ::2], (normal(2, 5),))
+    yield Operation("x[[1, 1, 0]]", lambda x: x[[1, 1, 0]], (normal(2, 3),))
+    yield Operation("x[mask]", lambda x: x[x.detach() > 0], (apart(3, 4),))
+    yield Operation("x[i, :, j]", lambda x: x[[0, 1, 0], :, [2, 2, 2]], (normal(2, 2, 3),))
+    yield Operation("x[key] = v", _assigned, (normal(3, 3), normal(2, 2)))
+    yield Operation("x[1].mul_(v)", _in_place_view, (normal(3, 2), normal(2)))
+    index = tinynet.tensor([[0, 0, 2], [1, 1, 1]])
+    yield Operation("gather", lambda x: x.gather(1, index), (normal(2, 3),))
+    yield Operation("scatter_add", lambda x, y: x.scatter_add(1, index, y), two)
+    yield Operation(
+        "index_put",
+        lambda x, v: indexing.index_put(x, v, key=indexing.array_key([2, 0, 2], x.array)),
+        (normal(3, 2), normal(2)),
+    )
+    yield Operation("masked_fill", lambda x: x.masked_fill(x.detach() > 0, 2.0), (apart(5),))
+
+    for name, a, b in (
+        ("matrices", (2, 3), (3, 4)), ("square", (3, 3), (3, 3)), ("vectors", (3,), (3,)),
+        ("matrix vector", (2, 3), (3,)), ("vector matrix", (3,), (3, 2)),
+        ("batches", (2, 1, 2, 3), (3, 3, 2)),
+        ("rows", (2, 2, 3), (3, 4)),
+    ):  # fmt: skip
+        yield Operation(f"matmul {name}", _named("matmul"), (normal(*a), normal(*b)), True)
+    linear = (normal(4, 3), normal(2, 3), normal(2))
+    yield Operation("linear", F.linear, linear, True)
+    yield Operation("linear, one operation", linalg.linear, linear, True)
+    yield Operation(
+        "einsum",
+        lambda x, y: tinynet.einsum("bij,bjk->ik", x, y),
+        (normal(2, 2, 3), normal(2, 3, 2)),
+    )
+    yield Operation("inv", linalg.inv, (invertible(2, 3, 3),))
+    yield Operation("solve", linalg.solve, (invertible(3, 3), normal(3, 2)))
+    yield Operation("solve vector", linalg.solve, (invertible(3, 3), normal(3)))
+    yield Operation("det", linalg.det, (invertible(2, 3, 3),))
+    yield Operation("slogdet", lambda a: linalg.slogdet(a)[1], (invertible(3, 3),))
+
+    for name, keywords, maker in (
+        ("relu", {}, apart(2, 4)), ("leaky_relu", {"negative_slope": 0.2}, apart(2, 4)),
+        ("elu", {"alpha": 1.3}, apart(2, 4)), ("selu", {}, apart(2, 3)), ("celu", {}, apart(2, 3)),
+        ("gelu", {}, normal(2, 3)), ("gelu", {"approximate": "tanh"}, normal(2, 3)),
+        ("silu", {}, normal(2, 3)), ("mish", {}, normal(2, 3)),
+        ("hardtanh", {"min_val": -0.5, "max_val": 0.7}, apart(2, 4)), ("relu6", {}, apart(5, 4)),
+        ("hardsigmoid", {}, normal(2, 3)), ("hardswish", {}, normal(2, 3)),
+        ("softplus", {"beta": 2.0, "threshold": 3.0}, apart(2, 4)),
+        ("logsigmoid", {}, normal(2, 3)), ("softsign", {}, apart(2, 3)),
+        ("tanhshrink", {}, normal(2, 3)), ("glu", {"dim": 1}, normal(2, 4)),
+    ):  # fmt: skip
+        title = name + "".join(f" {v}" for v in keywords.values())
+        yield Operation(title, _functional(name, **keywords), (maker,))
+    yield Operation("prelu", F.prelu, (apart(2, 3, 2), within(0.1, 0.4, 3)))
+    for name in ("softmax", "log_softmax", "softmin"):
+        yield Operation(name, _functional(name, dim=1), (normal(2, 3, 2),))
+    yield Operation(
+        "softmax far apart",
+        _functional("softmax", dim=1),
+        (given([100.0, 101.0, 99.5], [0.1, 0.2, -0.3]),),
+    )
+    yield Operation("normalize", F.normalize, (normal(2, 3),))
+    yield Operation("dropout", _functional("dropout", 0.4), (apart(3, 5),), True)
+    yield Operation(
+        "dropout with a key", lambda x: dropping.dropout(x, p=0.3, key=7), (apart(3, 5),), True
+    )
+    yield Operation("dropout2d", _functional("dropout2d", 0.4), (apart(2, 3, 2),), True)
+    yield from _convolutions()
+    yield from _pooling()
+    yield from _normalisation()
+    yield from _losses()
+
+
+def _convolutions() -> Iterator[Operation]:
+    for name, x, w, keywords in (
+        ("3x3", (2, 2, 4, 5), (3, 2, 3, 3), {"padding": 1}),
+        ("1x1", (2, 3, 3, 2), (4, 3, 1, 1), {}),
+        ("kernel is the image", (2, 2, 3, 4), (3, 2, 3, 4), {}),
+        ("stride does not divide", (1, 2, 7, 6), (2, 2, 3, 2),
+         {"stride": (2, 3), "padding": (1, 2)}),
+        ("stride above kernel", (1, 2, 7, 7), (2, 2, 2, 1), {"stride": (3, 4)}),
+        ("dilated", (1, 2, 7, 6), (2, 2, 2, 3), {"dilation": (3, 2), "padding": 1}),
+        ("groups, dilated, strided", (1, 4, 6, 5), (6, 2, 2, 3),
+         {"stride": 2, "padding": 2, "dilation": (2, 1), "groups": 2}),
+        ("depthwise", (2, 3, 4, 4), (3, 1, 3, 3), {"padding": "same", "groups": 3}),
+        ("square kernel, one channel", (1, 1, 4, 4), (1, 1, 2, 2), {}),
+    ):  # fmt: skip
+        call = _functional("conv2d", **keywords)  # type: ignore[arg-type]
+        yield Operation(f"conv2d {name}", call, (normal(*x), normal(*w), normal(w[0])), True)
+
+
+def _pooling() -> Iterator[Operation]:
+    for name, x, arguments, keywords in (
+        ("", (2, 2, 5, 4), (2,), {}),
+        (" overlapping", (1, 2, 5, 6), ((3, 2), (1, 2), 1), {"ceil_mode": True}),
+        (" dilated", (1, 1, 5, 6), (2, 1, 0, 2), {}),
+        (" stride above kernel", (1, 2, 6, 7), (2, 3), {}),
+    ):
+        call = _functional("max_pool2d", *arguments, **keywords)  # type: ignore[arg-type]
+        yield Operation(f"max_pool2d{name}", call, (apart(*x),), True)
+    yield Operation(
+        "max_pool2d with indices",
+        lambda x: F.max_pool2d(x, 2, 1, return_indices=True)[0],
+        (apart(1, 2, 3, 4),),
+        True,
+    )
+    yield Operation("max_pool2d_gather", _gathered, (apart(1, 2, 3, 4),), True)
+    for name, x, arguments, keywords in (
+        ("", (2, 2, 5, 4), (2,), {}),
+        (" padded", (1, 2, 5, 6), (3, 2, 1, True, False), {}),
+        (" divisor", (1, 2, 4, 5), ((2, 3), 1), {"divisor_override": 5}),
+    ):
+        call = _functional("avg_pool2d", *arguments, **keywords)  # type: ignore[arg-type]
+        yield Operation(f"avg_pool2d{name}", call, (normal(*x),), True)
+    yield Operation(
+        "adaptive_avg_pool2d", _functional("adaptive_avg_pool2d", (3, 2)), (normal(1, 2, 7, 5),)
+    )
+
+
+def _normalisation() -> Iterator[Operation]:
+    def call(x: Tensor, *affine: Tensor) -> Tensor:
+        return F.batch_norm(x, None, None, *affine, training=True, eps=1e-3)
+
+    affine = normal(2), normal(2)
+    yield Operation("batch_norm", call, (normal(3, 2, 2, 2), *affine), True)
+    yield Operation("batch_norm (N, C)", call, (normal(4, 2), *affine), True)
+    yield Operation("batch_norm plain", call, (normal(3, 2, 2),), True)
+    yield Operation("batch_norm one image", call, (normal(1, 2, 3, 2), *affine), True)
+    yield Operation("batch_norm, evaluation", _running, (normal(3, 2, 2), *affine), True)
+
+
+def _losses() -> Iterator[Operation]:
+    pair = normal(2, 3), normal(2, 3)
+    yield Operation("mse_loss", F.mse_loss, pair)
+    yield Operation("mse_loss none", _functional("mse_loss", reduction="none"), pair)
+    yield Operation("l1_loss", lambda x: F.l1_loss(x[0], x[1]), (apart(2, 5),))
+    yield Operation("smooth_l1_loss", lambda x: F.smooth_l1_loss(x[0], x[1]), (apart(2, 5),))
+    yield Operation("huber_loss", lambda x: F.huber_loss(x[0], x[1], delta=0.7), (apart(2, 5),))
+    probabilities = within(0.2, 0.8, 2, 3)
+    yield Operation("binary_cross_entropy", F.binary_cross_entropy, (probabilities, probabilities))
+    yield Operation(
+        "binary_cross_entropy_with_logits",
+        F.binary_cross_entropy_with_logits,
+        (normal(2, 3), probabilities),
+    )
+    scores, target = normal(4, 3), labels(3, 4)
+    yield Operation("cross_entropy", F.cross_entropy, (scores, target), True)
+    yield Operation(
+        "cross_entropy none", _functional("cross_entropy", reduction="none"), (scores, target), True
+    )
+    yield Operation(
+        "cross_entropy ignored, smoothed",
+        lambda x, w: F.cross_entropy(
+            x, tinynet.tensor([0, 2, -1, 1]), w, ignore_index=-1, label_smoothing=0.2
+        ),
+        (scores, within(0.5, 2, 3)),
+        True,
+    )
+    yield Operation(
+        "cross_entropy images", F.cross_entropy, (normal(2, 3, 2, 2), labels(3, 2, 2, 2)), True
+    )
+    yield Operation("cross_entropy of probabilities", F.cross_entropy, pair)
+    yield Operation("nll_loss", F.nll_loss, (scores, target))
+    yield Operation("kl_div", _functional("kl_div", reduction="sum"), (normal(2, 3), probabilities))
+
+
+OPERATIONS: tuple[Operation, ...] = tuple(_rows())
+
+
+# ------------------------------------------------------------------------------- what rows cover
+
+
+def discover() -> dict[str, Any]:
+    """Every differentiable operation that tinynet defines: "module.name" -> the operation."""
+    names = [info.name for info in pkgutil.iter_modules(ops.__path__, f"{ops.__name__}.")]
+    return {
+        f"{module.__name__.removeprefix('tinynet.')}.{name}": _innermost(value)
+        for module in (tape, *map(importlib.import_module, names))
+        for name, value in vars(module).items()
+        if getattr(value, "is_operation", False) and value.__module__ == module.__name__
+    }
+
+
+def _innermost(operation: Any) -> Any:
+    """The operation that the tape sees, without what converts its arguments."""
+    while getattr(operation.__wrapped__, "is_operation", False):
+        operation = operation.__wrapped__
+    return operation
+
+
+@contextmanager
+def observed(see: Callable[[Any, Any, Any, Any], Any]) -> Iterator[None]:
+    """Within the block, `see(operation, inputs, pullbacks, result)` is asked for the pullbacks.
+
+    It is called for each operation that is about to be recorded; what it returns is recorded.
+    """
+    record = tape.record
+
+    def between(operation: Any, inputs: Any, pullbacks: Any, result: Any) -> None:
+        record(operation, inputs, see(operation, inputs, pullbacks, result), result)
+
+    tape.record = between
+    try:
+        yield
+    finally:
+        tape.record = record
+
+
+def covered_by(row: Operation, order: int = 2) -> list[Any]:
+    """The operations that are recorded, with a gradient wanted, as the row is differentiated."""
+    seen: dict[int, Any] = {}
+
+    def see(operation: Any, inputs: Any, pullbacks: Any, result: Any) -> Any:
+        if any(x is not None and x.requires_grad for x in inputs):
+            seen[id(operation)] = operation
+        return pullbacks
+
+    inputs = row.inputs()
+    with observed(see):
+        outputs = row.call(*inputs)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        outputs = [y for y in outputs if y.requires_grad]
+        if order == 2:
+            cotangents = [tinynet.ones_like(y).requires_grad_() for y in outputs]
+            wanted = [x for x in inputs if x.requires_grad]
+            tinynet.autograd.grad(outputs, wanted, cotangents, create_graph=True, allow_unused=True)
+    return list(seen.values())
