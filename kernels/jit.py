@@ -104,7 +104,7 @@ class Kernel:
             version(0, tasks, arguments)
 
     def _compile(self, dtype: np.dtype) -> Callable:
-        numba.get_num_threads()  # starts the pool, which compiled code refers to
+        start_pool()  # compiled code refers to it
         signature = (int64, int64, types.Tuple(self._types(numba.from_dtype(dtype))))
         directory = cache_directory()
         if directory is not None:
@@ -125,6 +125,25 @@ class Kernel:
             dispatcher.compile(signature)
         dispatcher.disable_compile()
         return dispatcher
+
+
+@cache
+def start_pool() -> None:
+    """Start Numba's threads, and let them sleep between kernels unless the user says otherwise.
+
+    Threads that wait by spinning take the cores from those that work as soon as another program
+    runs beside this one: training was then five times slower. On an idle machine waking them
+    costs about a tenth of a small network's step. OpenMP reads the variable when it is loaded;
+    other libraries' pools in this process shall not find it.
+    """
+    chosen = os.environ.get("OMP_WAIT_POLICY")
+    if chosen is None:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    try:
+        numba.get_num_threads()
+    finally:
+        if chosen is None:
+            del os.environ["OMP_WAIT_POLICY"]
 
 
 def _run(parallel, tasks, arguments):

@@ -51,15 +51,15 @@ def set_threads(threads: int | None) -> int:
     """Let the CPU kernels use so many threads (None: as many as there are cores); returns it."""
     from .. import kernels
 
-    # Threads that wait by spinning take the cores from those that work as soon as another program
-    # runs beside this one: measured, training was then five times slower than with sleeping ones.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if threads is not None and "numba" not in sys.modules:
         # read when Numba is imported, and the only way to ask for more threads than cores
         os.environ["NUMBA_NUM_THREADS"] = str(threads)
     if kernels.unavailable("cpu"):
         # NumPy's kernels run instead, and say so
         return 1
+    from ..kernels import jit
+
+    jit.start_pool()
     import numba
 
     if threads is not None:

@@ -12,7 +12,7 @@ from ..tensor import Tensor
 class MLP(nn.Module):
     """Linear, ReLU, ..., Linear on the flattened image.  Rumelhart, Hinton and Williams 1986.
 
-    Rosenblatt's perceptron of 1958 is the case hidden=(): one linear layer.
+    Without hidden layers, hidden=(), it is the `Perceptron` but for its random start.
     """
 
     def __init__(

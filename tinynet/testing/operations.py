@@ -30,7 +30,7 @@ from ..autograd.gradcheck import Report, check
 from ..kernels.pool2d.dims import Pool2dDims
 from ..nn import functional as F
 from ..ops import dropout as dropping
-from ..ops import indexing, linalg, pooling, reduction
+from ..ops import arithmetic, indexing, linalg, pooling, reduction
 from ..tensor import Tensor
 
 Maker = Callable[[np.random.Generator], Any]
@@ -167,6 +167,7 @@ def _rows() -> Iterator[Operation]:
     yield Operation(
         "cast", lambda x: x.float().double() * x, (normal(3),), eps=1e-2, atol=1e-4, rtol=1e-3
     )
+    yield Operation("cast to itself", lambda x: arithmetic.cast(x, dtype=np.float64), (normal(3),))
     for name in ("floor", "ceil", "trunc", "round", "sign"):
         yield Operation(name, _named(name), (apart(4),), flat=True, orders=(1,))
 
@@ -202,6 +203,7 @@ def _rows() -> Iterator[Operation]:
     yield Operation("reshape", lambda x: x.reshape(3, 2) * x.reshape(3, 2), (normal(2, 3),))
     yield Operation("view", lambda x: x.view(-1).exp(), (normal(2, 3),))
     yield Operation("expand", lambda x: x.expand(4, 2, 3), (normal(2, 1),))
+    yield Operation("expand in front", lambda x: x.expand(4, 2, 3), (normal(2, 3),))
     yield Operation("permute", lambda x: x.permute(2, 0, 1), (normal(2, 3, 2),))
     yield Operation("cat", lambda x, y: tinynet.cat([x, y, x], 1), (normal(2, 3), normal(2, 1)))
     yield Operation("stack", lambda x, y: tinynet.stack([x, y, x], 1), two)
