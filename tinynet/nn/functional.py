@@ -72,6 +72,26 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     )
 
 
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where x > threshold, else value."""
+    return _activate(
+        lambda x: activation.threshold(x, threshold=threshold, value=value), input, inplace
+    )
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x where |x| > lambd, else 0."""
+    outside = wrap((input.array < -lambd) | (input.array > lambd))
+    return input.where(outside, 0)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved by lambd towards 0, and 0 where that would pass it."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return input - input.clamp(-lambd, lambd)
+
+
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, else weight * x; weight has one element or one per channel."""
     if weight.numel() != 1:
@@ -182,9 +202,9 @@ def tanh(input: Tensor) -> Tensor:
     return input.tanh()
 
 
-def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-x))."""
-    return input.sigmoid()
+def sigmoid(input: Tensor, slope: float = 1.0) -> Tensor:
+    """1 / (1 + exp(-slope * x)), the logistic function; its derivative at 0 is slope / 4."""
+    return input.sigmoid() if slope == 1 else (input * slope).sigmoid()
 
 
 def _softmax_dim(name: str, ndim: int) -> int:
@@ -362,18 +382,52 @@ def avg_pool2d(
     return y.squeeze(0) if single else y
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """The means of P by Q windows that cover the plane; None in output_size keeps that side."""
+def lp_pool2d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """(sum of x^p)^(1/p) in each window, p = norm_type: (N, C, H, W) -> (N, C, P, Q).
+
+    p = 1 adds up, p = 2 gives the L2 norm, large p come near the maximum. A window whose sum is 0
+    has derivative 0, as abs has there (PyTorch's is NaN).
+    """
+    p = float(norm_type)
+    area = math.prod(pair(kernel_size, "kernel_size", "lp_pool2d", least=1))
+    total = avg_pool2d(input**p, kernel_size, stride, ceil_mode=ceil_mode) * area
+    positive = total != 0
+    return total.where(positive, 1) ** (1 / p) * positive
+
+
+def _adaptive_size(name: str, input: Tensor, output_size: Any) -> tuple[int, int]:
+    """(P, Q): how many windows in each direction; None keeps that side."""
     if input.ndim not in (3, 4):
         raise ShapeError(
-            f"adaptive_avg_pool2d: x must be (N, C, H, W) or (C, H, W), but is {tuple(input.shape)}"
+            f"{name}: x must be (N, C, H, W) or (C, H, W), but is {tuple(input.shape)}"
         )
     H, W = input.shape[-2:]
     P, Q = output_size if isinstance(output_size, tuple | list) else (output_size, output_size)
-    P, Q = H if P is None else P, W if Q is None else Q
+    return H if P is None else P, W if Q is None else Q
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """The means of P by Q windows that cover the plane; None in output_size keeps that side."""
+    P, Q = _adaptive_size("adaptive_avg_pool2d", input, output_size)
+    H, W = input.shape[-2:]
     if P and Q and H % P == 0 and W % Q == 0:
         return avg_pool2d(input, (H // P, W // Q))
     return pooling.adaptive_avg_pool2d(input, output_size=(P, Q))
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest elements of P by Q windows that cover the plane; with their index if asked."""
+    P, Q = _adaptive_size("adaptive_max_pool2d", input, output_size)
+    H, W = input.shape[-2:]
+    if P and Q and H % P == 0 and W % Q == 0:
+        return max_pool2d(input, (H // P, W // Q), return_indices=return_indices)
+    return pooling.adaptive_max_pool2d(input, output_size=(P, Q), return_indices=return_indices)
 
 
 # ------------------------------------------------------------------------ normalisation and dropout
@@ -427,6 +481,137 @@ def batch_norm(
     return y
 
 
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, row by row.
+
+    normalized_shape, weight and bias have the sizes of those dimensions.  Ba et al. 2016.
+    """
+    sizes = tuple(normalized_shape)
+    _same_dtype("layer_norm", input, weight=weight, bias=bias)
+    if not sizes or tuple(input.shape[-len(sizes) :]) != sizes:
+        raise ShapeError(
+            f"layer_norm: x is {tuple(input.shape)}, normalized_shape is {sizes}; it must be the "
+            "last sizes of x, at least one. Make normalized_shape of the layer these."
+        )
+    for name, member in (("weight", weight), ("bias", bias)):
+        if member is not None and tuple(member.shape) != sizes:
+            raise ShapeError(
+                f"layer_norm: {name} is {tuple(member.shape)} but normalized_shape is {sizes}; "
+                "they must be equal."
+            )
+    y = _normalised_rows(input, math.prod(input.shape[: -len(sizes)]), eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias over groups of channels of each image.
+
+    x (N, C, ...), weight and bias (C,).  Wu and He 2018.
+    """
+    _check_channels("group_norm", input, weight=weight, bias=bias)
+    if num_groups <= 0 or input.shape[1] % num_groups:
+        raise ShapeError(
+            f"group_norm: x is (N, C, ...) = {tuple(input.shape)}; its {input.shape[1]} channels "
+            f"cannot be divided into {num_groups} groups of equal size."
+        )
+    y = _normalised_rows(input, input.shape[0] * num_groups, eps)
+    return _affine(y, weight, bias)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias over each plane of x (N, C, *spatial).
+
+    The running statistics, if given, move towards the mean over the batch of the planes'; with
+    use_input_stats False they are what normalises.  Ulyanov et al. 2016.
+    """
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    _check_channels("instance_norm", input, weight=weight, bias=bias)
+    N, C = input.shape[:2]
+    count = math.prod(input.shape[2:])
+    if count == 1:
+        raise ValueError(
+            "Expected more than 1 spatial element when training, got input size "
+            f"{tuple(input.shape)}: one value has no variance."
+        )
+    if running_mean is not None and running_var is not None:
+        with no_grad():
+            planes = input.detach().reshape(N, C, count)
+            mean, var = planes.mean((0, 2)), planes.var(2).mean(0)
+            for running, new in ((running_mean, mean), (running_var, var)):
+                running.mul_(1 - momentum).add_(new * momentum)
+    return _affine(_normalised_rows(input, N * C, eps), weight, bias)
+
+
+def _check_channels(name: str, input: Tensor, **members: Tensor | None) -> None:
+    _same_dtype(name, input, **members)
+    if input.ndim < 2:
+        raise ShapeError(f"{name}: x must be (N, C, ...), but is {tuple(input.shape)}")
+    for member_name, member in members.items():
+        if member is not None and tuple(member.shape) != (input.shape[1],):
+            raise ShapeError(
+                f"{name}: x is (N, C, ...) = {tuple(input.shape)}, {member_name} is "
+                f"{tuple(member.shape)}; {member_name} must be (C,) = ({input.shape[1]},)."
+            )
+
+
+def _normalised_rows(input: Tensor, rows: int, eps: float) -> Tensor:
+    """Each of so many equal parts of x with its own mean and variance.
+
+    That is batch norm of one image whose channels are the rows.
+    """
+    if input.numel() == 0:
+        return input * 1
+    y, _, _ = normalization.batch_norm(input.reshape(1, rows, -1), None, None, eps=eps)
+    return y.reshape(input.shape)
+
+
+def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """y * weight + bias, channel by channel."""
+    sizes = (1, -1) + (1,) * (y.ndim - 2)
+    y = y if weight is None else y * weight.reshape(sizes)
+    return y if bias is None else y + bias.reshape(sizes)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta, of x (N, C, ...).
+
+    Channels that do not exist count as 0 in the mean.  Krizhevsky et al. 2012, whose alpha
+    multiplies the sum: theirs is this one divided by `size`.
+    """
+    if input.ndim < 3:
+        raise ValueError(
+            f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)"
+        )
+    before, after = size // 2, (size - 1) // 2
+    squares = normalization.channel_sums(input * input, before=before, after=after)
+    return input * (squares * (alpha / size) + k) ** -beta
+
+
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, x with each element 0 with probability p and otherwise divided by 1 - p."""
     if p < 0 or p > 1:
@@ -451,6 +636,32 @@ def dropout2d(
     sizes = (*input.shape[:2], *(1,) * (input.ndim - 2))
     kept = _dropped(input.new_ones(sizes), p)
     return in_place(lambda x: x * kept, "dropout2d_")(input) if inplace else input * kept
+
+
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """In training, elements become SELU's lower limit with probability p; then mean 0, variance 1.
+
+    y = a * (x * keep + low * (1 - keep)) + b, with low = -scale * alpha of `selu` and the a and b
+    that bring mean and variance back.  Klambauer et al. 2017.
+    """
+    if p < 0 or p > 1:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0:
+        return input
+    if p == 1:
+        return input * 0
+    low = -1.7580993408473766
+    a = ((1 - p) * (1 + p * low * low)) ** -0.5
+    # keep is 0 or 1; the rest of the formula does not depend on x
+    keep = _dropped(input.new_ones(tuple(input.shape)), p) * (1 - p)
+    rest = (1 - keep) * (a * low) - a * low * p
+
+    def drop(x: Tensor) -> Tensor:
+        return x * (keep * a) + rest
+
+    return in_place(drop, "alpha_dropout_")(input) if inplace else drop(input)
 
 
 def _dropped(x: Tensor, p: float) -> Tensor:

@@ -90,6 +90,35 @@ def eye_(tensor: Tensor) -> Tensor:
     return _fill(tensor, np.eye(*tensor.shape))
 
 
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """A convolution that keeps its input: 1 in the middle of filter k for channel k, else 0."""
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    if tensor.shape[0] % groups:
+        raise ValueError("dim 0 must be divisible by groups")
+    values = np.zeros(tuple(tensor.shape))
+    filters = tensor.shape[0] // groups
+    middle = tuple(size // 2 for size in tensor.shape[2:])
+    for group in range(groups):
+        for c in range(min(filters, tensor.shape[1])):
+            values[(group * filters + c, c, *middle)] = 1
+    return _fill(tensor, values)
+
+
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Tensor:
+    """A normal matrix with a share `sparsity` of each column set to 0.  Martens 2010."""
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    rows, columns = tensor.shape
+    draw = (generator or default_generator).numpy
+    values = draw.normal(0, std, (rows, columns))
+    for column in range(columns):
+        values[draw.permutation(rows)[: math.ceil(sparsity * rows)], column] = 0
+    return _fill(tensor, values)
+
+
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """A random matrix with orthonormal rows or columns, times `gain`.  Saxe et al. 2013."""
     if tensor.ndim < 2:

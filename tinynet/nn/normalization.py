@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..ops import creation
@@ -12,14 +13,8 @@ from .module import Module
 from .parameter import Parameter
 
 
-class _BatchNorm(Module):
-    """Batch normalisation, channel by channel, over the batch and the positions.
-
-    y = (x - mean) / sqrt(var + eps) * weight + bias. In training mean and var (biased) are the
-    batch's, and the running ones move towards them: running = (1 - momentum) * running +
-    momentum * new, with the unbiased variance; momentum None makes them plain averages. In
-    evaluation the running ones are used.  Ioffe and Szegedy 2015.
-    """
+class _Norm(Module):
+    """What batch and instance normalisation have in common: weights and running statistics."""
 
     _version = 2  # since this version PyTorch's files have num_batches_tracked
 
@@ -75,6 +70,32 @@ class _BatchNorm(Module):
     def _check_input_dim(self, input: Tensor) -> None:
         raise NotImplementedError
 
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+        )
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *rest: Any
+    ) -> None:
+        key = prefix + "num_batches_tracked"
+        old = (local_metadata.get("version") or 1) < 2
+        if old and self.track_running_stats and key not in state_dict:
+            count = self.num_batches_tracked
+            state_dict[key] = count if count is not None else creation.tensor(0, dtype=int)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
+
+class _BatchNorm(_Norm):
+    """Batch normalisation, channel by channel, over the batch and the positions.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias. In training mean and var (biased) are the
+    batch's, and the running ones move towards them: running = (1 - momentum) * running +
+    momentum * new, with the unbiased variance; momentum None makes them plain averages. In
+    evaluation the running ones are used.  Ioffe and Szegedy 2015.
+    """
+
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         momentum = self.momentum
@@ -94,22 +115,6 @@ class _BatchNorm(Module):
             0.0 if momentum is None else momentum,
             self.eps,
         )
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
-        )
-
-    def _load_from_state_dict(
-        self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *rest: Any
-    ) -> None:
-        key = prefix + "num_batches_tracked"
-        old = (local_metadata.get("version") or 1) < 2
-        if old and self.track_running_stats and key not in state_dict:
-            count = self.num_batches_tracked
-            state_dict[key] = count if count is not None else creation.tensor(0, dtype=int)
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -134,3 +139,172 @@ class BatchNorm3d(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() != 5:
             raise ValueError(f"expected 5D input (got {input.dim()}D input)")
+
+
+class _InstanceNorm(_Norm):
+    """Normalisation of each plane of each image by its own mean and (biased) variance.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias, without weight and bias unless `affine`. With
+    track_running_stats the means over the batches are kept, and used in evaluation.
+    x (N, C, *spatial), or one image without N.  Ulyanov et al. 2016.
+    """
+
+    ndim: int  # of x with its N
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() not in (self.ndim - 1, self.ndim):
+            raise ValueError(
+                f"expected {self.ndim - 1}D or {self.ndim}D input (got {input.dim()}D input)"
+            )
+        x = input.unsqueeze(0) if input.dim() < self.ndim else input
+        if self.affine and x.shape[1] != self.num_features:
+            raise ValueError(
+                f"expected input's size at dim={input.dim() - self.ndim + 1} to match "
+                f"num_features ({self.num_features}), but got: {x.shape[1]}."
+            )
+        y = F.instance_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return y.squeeze(0) if input.dim() < self.ndim else y
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """`_InstanceNorm` of x (N, C, L) or (C, L)."""
+
+    ndim = 3
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """`_InstanceNorm` of x (N, C, H, W) or (C, H, W)."""
+
+    ndim = 4
+
+
+class LayerNorm(Module):
+    """Normalisation over the last dimensions, row by row.  Ba, Kiros and Hinton 2016.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias; weight and bias have normalized_shape.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        where: dict[str, Any] = {"device": device, "dtype": dtype}
+        if elementwise_affine:
+            self.weight = Parameter(creation.empty(*self.normalized_shape, **where))
+        else:
+            self.register_parameter("weight", None)
+        if elementwise_affine and bias:
+            self.bias = Parameter(creation.empty(*self.normalized_shape, **where))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Back to y = normalised x."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
+
+
+class GroupNorm(Module):
+    """Normalisation of groups of channels of each image.  Wu and He 2018.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias; x (N, C, ...), weight and bias (C,). One
+    group is layer norm of the whole image, C groups are instance norm.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if num_channels % num_groups:
+            raise ValueError(
+                f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})"
+            )
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        for name in ("weight", "bias"):
+            values = creation.empty(num_channels, device=device, dtype=dtype) if affine else None
+            self.register_parameter(name, None if values is None else Parameter(values))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Back to y = normalised x."""
+        if self.affine:
+            init.ones_(self.weight)
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+
+
+class LocalResponseNorm(Module):
+    """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta.
+
+    Krizhevsky et al. 2012, whose alpha multiplies the sum instead of the mean.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -46,6 +46,14 @@ def leaky_relu(x: Tensor, *, negative_slope: float) -> Any:
 
 
 @differentiable
+def threshold(x: Tensor, *, threshold: float, value: float) -> Any:
+    """x where x > threshold, else value."""
+    above = x.array > threshold
+    y = xp_of(x.array).where(above, x.array, x.array.dtype.type(value))
+    return y, (lambda dy: dy * wrap(above),)
+
+
+@differentiable
 def hardtanh(x: Tensor, *, min_val: float, max_val: float) -> Any:
     """x cut to [min_val, max_val]; the derivative is 0 at both ends and outside."""
     xp = xp_of(x.array)

@@ -120,7 +120,7 @@ def _pow(x, y):
     # Where the formula would meet 0 * infinity, the factor that decides is 0 and the other is
     # replaced by something finite; so the second derivatives are right there too.
     def dx(dz: Any) -> Any:
-        return dz * y * _pow(x, where(y.eq(0), 0, y - 1))
+        return dz * y * _pow(x, where(x.eq(0) & y.eq(0), 0, y - 1))
 
     def dy(dz: Any, z: Any) -> Any:
         return dz * z * where(x.eq(0) & y.ge(0), 1, x).log()

@@ -1,4 +1,6 @@
-"""Batch normalisation (Ioffe and Szegedy 2015) over (N, C, *spatial), channel by channel.
+"""Normalisation over (N, C, *spatial): by batch statistics, and by the channels nearby.
+
+Batch normalisation (Ioffe and Szegedy 2015) goes channel by channel.
 
 With m = N * spatial elements in a channel, mean and biased variance over those,
 
@@ -120,3 +122,18 @@ def normalize(
         return (dy * (x - wrap(centre)) * wrap(r)).sum(_others(ndim))
 
     return y, (input_gradient, weight_gradient, lambda dy: dy.sum(_others(ndim)), None, None)
+
+
+@differentiable
+def channel_sums(x: Tensor, *, before: int, after: int) -> Any:
+    """y[n, c] = sum of x[n, c - before] to x[n, c + after], where there are such channels.
+
+    Linear, and its adjoint is itself with `before` and `after` exchanged.
+    """
+    C = x.shape[1]
+    y = x.array.copy()
+    for offset in range(-before, after + 1):
+        low, high = max(0, -offset), C - max(0, offset)
+        if offset and low < high:
+            y[:, low:high] += x.array[:, low + offset : high + offset]
+    return y, (lambda dy: channel_sums(dy, before=after, after=before),)

@@ -93,3 +93,53 @@ def adaptive_avg_pool2d_adjoint(dy: Tensor, *, input_size: tuple[int, int]) -> A
             area = (rows.stop - rows.start) * (columns.stop - columns.start)
             dx[..., rows, columns] += dy.array[..., p, q, None, None] / area
     return dx, (lambda g: adaptive_avg_pool2d(g, output_size=(P, Q)),)
+
+
+@differentiable
+def adaptive_max_pool2d(x: Tensor, *, output_size: tuple[int, int], return_indices: bool) -> Any:
+    """The largest elements of P * Q windows, placed as in `adaptive_avg_pool2d`.
+
+    As in `max_pool2d` the first of equal maxima gets the gradient and a NaN wins; the index is
+    flat in H*W.
+    """
+    xp = xp_of(x.array)
+    H, W = x.shape[-2:]
+    P, Q = output_size
+    planes = x.array.reshape(-1, H, W)  # (M, H, W)
+    flat = planes.reshape(-1, H * W)
+    index = xp.empty((len(planes), P, Q), xp.int64)
+    for p, rows in enumerate(_adaptive_windows(H, P)):
+        for q, columns in enumerate(_adaptive_windows(W, Q)):
+            width = columns.stop - columns.start
+            best = planes[:, rows, columns].reshape(len(planes), -1).argmax(axis=1)
+            r, s = best // width, best % width
+            index[:, p, q] = (rows.start + r) * W + columns.start + s
+    index = index.reshape(len(planes), P * Q)
+    sizes = tuple(x.shape[:-2])
+    y = xp.take_along_axis(flat, index, axis=1).reshape(*sizes, P, Q)
+
+    def pullback(dy: Tensor) -> Tensor:
+        return plane_scatter(dy, index=index, plane=(H, W))
+
+    return (y, index.reshape(*sizes, P, Q).copy()) if return_indices else y, (pullback,)
+
+
+@differentiable
+def plane_scatter(dy: Tensor, *, index: Any, plane: tuple[int, int]) -> Any:
+    """dx[m, index[m, i]] += dy[m, i] in each plane m: the derivative of picking along `index`."""
+    xp = xp_of(dy.array)
+    window = tuple(dy.shape[-2:])
+    dx = xp.zeros((len(index), plane[0] * plane[1]), dy.array.dtype)
+    # windows may overlap, so an element may be picked, and get a gradient, more than once
+    xp.add.at(dx, (xp.arange(len(index))[:, None], index), dy.array.reshape(index.shape))
+    dx = dx.reshape(*dy.shape[:-2], *plane)
+    return dx, (lambda g: plane_gather(g, index=index, window=window),)
+
+
+@differentiable
+def plane_gather(x: Tensor, *, index: Any, window: tuple[int, int]) -> Any:
+    """y[m, i] = x[m, index[m, i]] in each plane m: the adjoint of the scatter."""
+    plane = (x.shape[-2], x.shape[-1])
+    flat = x.array.reshape(len(index), -1)
+    y = xp_of(x.array).take_along_axis(flat, index, axis=1).reshape(*x.shape[:-2], *window)
+    return y, (lambda dy: plane_scatter(dy, index=index, plane=plane),)

@@ -276,7 +276,7 @@ def pullback_mutants() -> Iterator[Mutant]:
                     "pullbacks",
                     f"{name}, input {k}: {kind}",
                     lambda watch, o=operation, k=k, kind=kind: broken_pullback(o, k, kind, watch),  # type: ignore[misc]
-                    _coverage()[id(operation)],
+                    _coverage().get(id(operation), ()),
                     kind in ALWAYS,
                 )
 
@@ -291,6 +291,7 @@ class _Edit(ast.NodeTransformer):
         self.n, self.count, self.made = n, 0, ""
         self.inside = inside  # False: only lambdas and nested functions are in reach
         self.depth = 0
+        self.parents: list[ast.AST] = []
 
     def _edits(self, node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         """(what it is, the edited node) for each way to break this node."""
@@ -317,7 +318,8 @@ class _Edit(ast.NodeTransformer):
             ast.fix_missing_locations(edited_statement)
             yield f"{text} -> =", edited_statement
         elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            yield f"{text} -> {node.value + 1}", ast.Constant(node.value + 1)
+            context = ast.unparse(self.parents[-1])
+            yield f"{text} -> {node.value + 1} in {context}", ast.Constant(node.value + 1)
         elif (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
@@ -338,7 +340,10 @@ class _Edit(ast.NodeTransformer):
                     self.count += 1
             if isinstance(node, ast.arguments) or _is_docstring(node):
                 return node
-            return self.generic_visit(node)
+            self.parents.append(node)
+            result = self.generic_visit(node)
+            self.parents.pop()
+            return result
         finally:
             self.depth -= nested
 
@@ -349,13 +354,16 @@ def _is_docstring(node: ast.AST) -> bool:
 
 def _edited(tree: ast.FunctionDef, inside: bool) -> Iterator[tuple[str, ast.FunctionDef]]:
     """(what was done, the function with it done) for each possible edit."""
+    seen: dict[str, int] = {}
     n = 0
     while True:
         edit = _Edit(n, inside)
         changed = edit.visit(copy.deepcopy(tree))
         if not edit.made:
             return
-        yield edit.made, ast.fix_missing_locations(changed)
+        times = seen[edit.made] = seen.get(edit.made, 0) + 1
+        what = edit.made if times == 1 else f"{edit.made} (no. {times})"
+        yield what, ast.fix_missing_locations(changed)
         n += 1
 
 
@@ -383,17 +391,17 @@ def replaced_formula(operation: Any, function: Any) -> Iterator[None]:
 def formula_mutants() -> Iterator[Mutant]:
     """Every edit of every pullback's source."""
     for name, operation in discover().items():
-        checks = _coverage()[id(operation)]
+        checks = _coverage().get(id(operation), ())
         rows = dict.fromkeys(row for row, _, _ in checks)
         twice = tuple((r, 2, r.backends[-1]) for r in rows if 2 in r.orders)
         function = operation.__wrapped__
         tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
         assert isinstance(tree, ast.FunctionDef)
-        for i, (what, changed) in enumerate(_edited(tree, inside=False)):
+        for what, changed in _edited(tree, inside=False):
             edited = _compiled(changed, function.__globals__)
             yield Mutant(
                 "formulas",
-                f"{name}, edit {i}: {what}",
+                f"{name}: {what}",
                 lambda watch, o=operation, f=edited: replaced_formula(o, f),  # type: ignore[misc]
                 tuple(dict.fromkeys((*checks, *twice))),
             )
@@ -501,7 +509,7 @@ SOURCES = {  # module -> the functions whose source is edited: gradients and wha
     ),
     "conv2d.naive": ("grad_input", "grad_weight", "_pad", "_windows"),
     "pool2d.reference": ("max_backward", "max_gather", "avg_backward", "divisors", "_positions",
-                         "_inside", "_planes"),
+                         "_planes"),
     "batch_norm.reference": ("backward", "_count", "_center", "_channel_sum", "_along"),
     "cross_entropy.reference": ("backward",),
 }  # fmt: skip
@@ -534,14 +542,14 @@ def source_mutants() -> Iterator[Mutant]:
         for at, node in enumerate(tree.body):
             if not (isinstance(node, ast.FunctionDef) and node.name in names):
                 continue
-            for i, (what, changed) in enumerate(_edited(node, inside=True)):
+            for what, changed in _edited(node, inside=True):
                 edited = copy.copy(tree)
                 edited.body = [*tree.body[:at], changed, *tree.body[at + 1 :]]
                 namespace = {"__name__": module.__name__, "__package__": module.__package__}
                 exec(compile(edited, "<mutant>", "exec"), namespace)
                 yield Mutant(
                     "sources",
-                    f"{module_name}.{node.name}, edit {i}: {what}",
+                    f"{module_name}.{node.name}: {what}",
                     lambda watch, f=family, m=module_name, n=namespace: replaced_kernels(f, m, n),  # type: ignore[misc]
                     _family_checks(family, "reference"),
                 )

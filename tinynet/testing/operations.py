@@ -29,8 +29,8 @@ from ..autograd import tape
 from ..autograd.gradcheck import Report, check
 from ..kernels.pool2d.dims import Pool2dDims
 from ..nn import functional as F
-from ..ops import dropout as dropping
 from ..ops import arithmetic, indexing, linalg, pooling, reduction
+from ..ops import dropout as dropping
 from ..tensor import Tensor
 
 Maker = Callable[[np.random.Generator], Any]
@@ -127,9 +127,9 @@ def _in_place_view(x: Tensor, value: Tensor) -> Tensor:
     return y
 
 
-def _running(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _running(x: Tensor, *affine: Tensor) -> Tensor:
     mean, var = tinynet.tensor([0.3, -0.2]).double(), tinynet.tensor([0.7, 1.4]).double()
-    return F.batch_norm(x, mean, var, weight, bias, training=False)
+    return F.batch_norm(x, mean, var, *affine, training=False)
 
 
 def _gathered(x: Tensor) -> Tensor:
@@ -160,6 +160,18 @@ def _rows() -> Iterator[Operation]:
         yield Operation(f"pow {exponent}", lambda x, p=exponent: x**p, (within(0.5, 1.5, 2, 3),))
     yield Operation("pow 0", lambda x: x**0, (normal(3),), flat=True)
     yield Operation("pow tensor", _named("pow"), (within(0.5, 1.5, 2, 3), normal(3)))
+    exponents, bases = tinynet.tensor([0.0, 3.0, 1.0]), tinynet.tensor([0.0, 0.0, 1.5])
+    yield Operation(
+        "pow of zeros", lambda x: tinynet.pow(x, exponents.double()), (given(0.0, 0.0, 1.3),)
+    )
+    yield Operation(
+        "pow from zero",
+        lambda y: tinynet.pow(bases.double(), y),
+        (given(2.0, 0.5, 0.7),),
+    )
+    yield Operation(
+        "pow with exponents 0 and 1", _named("pow"), (given(1.3, 0.7, 1.9), given(0.0, 1.0, 2.0))
+    )
     yield Operation("clamp", lambda x: x.clamp(-0.5, 0.4), (apart(3, 4),))
     yield Operation(
         "where", lambda x, y: tinynet.where(x.detach() > 0, x, y), (apart(2, 1), normal(2, 3))
@@ -200,6 +212,11 @@ def _rows() -> Iterator[Operation]:
             f"norm p={p}", lambda x, p=p: reduction.vector_norm(x, p, 1), (apart(2, 4),)
         )
 
+    for p in (2, 3):
+        yield Operation(
+            f"norm p={p} is 1", lambda x, p=p: reduction.vector_norm(x, p), (given(0.0, -1.0, 0.0),)
+        )
+
     yield Operation("reshape", lambda x: x.reshape(3, 2) * x.reshape(3, 2), (normal(2, 3),))
     yield Operation("view", lambda x: x.view(-1).exp(), (normal(2, 3),))
     yield Operation("expand", lambda x: x.expand(4, 2, 3), (normal(2, 1),))
@@ -235,6 +252,11 @@ def _rows() -> Iterator[Operation]:
         lambda x, v: indexing.index_put(x, v, key=indexing.array_key([2, 0, 2], x.array)),
         (normal(3, 2), normal(2)),
     )
+    yield Operation(
+        "index_put with extra sizes of 1",
+        lambda x, v: indexing.index_put(x, v, key=indexing.array_key(1, x.array)),
+        (normal(3, 4), normal(1, 1, 4)),
+    )
     yield Operation("masked_fill", lambda x: x.masked_fill(x.detach() > 0, 2.0), (apart(5),))
 
     for name, a, b in (
@@ -265,7 +287,7 @@ def _rows() -> Iterator[Operation]:
         ("silu", {}, normal(2, 3)), ("mish", {}, normal(2, 3)),
         ("hardtanh", {"min_val": -0.5, "max_val": 0.7}, apart(2, 4)), ("relu6", {}, apart(5, 4)),
         ("hardsigmoid", {}, normal(2, 3)), ("hardswish", {}, normal(2, 3)),
-        ("softplus", {"beta": 2.0, "threshold": 3.0}, apart(2, 4)),
+        ("softplus", {"beta": 2.0, "threshold": 1.0}, apart(2, 4)),
         ("logsigmoid", {}, normal(2, 3)), ("softsign", {}, apart(2, 3)),
         ("tanhshrink", {}, normal(2, 3)), ("glu", {"dim": 1}, normal(2, 4)),
     ):  # fmt: skip
@@ -328,6 +350,8 @@ def _pooling() -> Iterator[Operation]:
     for name, x, arguments, keywords in (
         ("", (2, 2, 5, 4), (2,), {}),
         (" padded", (1, 2, 5, 6), (3, 2, 1, True, False), {}),
+        (" counting the padding", (1, 1, 4, 6), ((3, 2), 2, (1, 0), True, True), {}),
+        (" counting both paddings", (1, 1, 6, 4), ((2, 3), 2, 1, True, True), {}),
         (" divisor", (1, 2, 4, 5), ((2, 3), 1), {"divisor_override": 5}),
     ):
         call = _functional("avg_pool2d", *arguments, **keywords)  # type: ignore[arg-type]
@@ -346,7 +370,9 @@ def _normalisation() -> Iterator[Operation]:
     yield Operation("batch_norm (N, C)", call, (normal(4, 2), *affine), True)
     yield Operation("batch_norm plain", call, (normal(3, 2, 2),), True)
     yield Operation("batch_norm one image", call, (normal(1, 2, 3, 2), *affine), True)
+    yield Operation("batch_norm one channel", call, (normal(3, 1, 2, 3),), True)
     yield Operation("batch_norm, evaluation", _running, (normal(3, 2, 2), *affine), True)
+    yield Operation("batch_norm, evaluation, plain", _running, (normal(3, 2, 2),), True)
 
 
 def _losses() -> Iterator[Operation]:
@@ -363,10 +389,28 @@ def _losses() -> Iterator[Operation]:
         F.binary_cross_entropy_with_logits,
         (normal(2, 3), probabilities),
     )
+    certain = tinynet.tensor([1e-60, 1.0, 0.3], dtype=tinynet.float64)
+    yield Operation(
+        "binary_cross_entropy, certain",
+        lambda t: F.binary_cross_entropy(certain, t),
+        (within(0.2, 0.8, 3),),
+    )
     scores, target = normal(4, 3), labels(3, 4)
     yield Operation("cross_entropy", F.cross_entropy, (scores, target), True)
     yield Operation(
         "cross_entropy none", _functional("cross_entropy", reduction="none"), (scores, target), True
+    )
+    yield Operation(
+        "cross_entropy ignored, none",
+        lambda x: F.cross_entropy(x, tinynet.tensor([0, -1, 1]), ignore_index=-1, reduction="none"),
+        (normal(3, 3),),
+        True,
+    )
+    yield Operation(
+        "cross_entropy of large scores",
+        F.cross_entropy,
+        (given([800.0, 801.0, 799.5], [-900.2, -900.0, -901.0]), given(2, 0)),
+        True,
     )
     yield Operation(
         "cross_entropy ignored, smoothed",
