@@ -208,8 +208,10 @@ def _fitted(gradient: Any, edge: Any, node: Node) -> Any:
             f"{node.name()} returned an invalid gradient: its shape {list(array.shape)} is not "
             f"that of the input, {list(shape)}, nor one that broadcasting made of it."
         )
-    stretched = [i + extra for i, n in enumerate(shape) if n != array.shape[i + extra]]
-    return gradient.sum([*range(extra), *stretched], keepdim=True).reshape(shape)
+    if extra:
+        gradient = gradient.sum(tuple(range(extra)))
+    stretched = tuple([i for i, n in enumerate(shape) if n != array.shape[i + extra]])
+    return gradient.sum(stretched, keepdim=True) if stretched else gradient
 
 
 def _finish(node: Any, gradient: Any, create_graph: bool) -> None:

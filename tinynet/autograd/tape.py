@@ -371,14 +371,16 @@ def share(source: TensorBase, view: Any, operation: Any, parameters: dict[str, A
     """Make `view` a view of `source`, if their memory is in fact the same."""
     if not _same_memory(source.array, view.array):
         return
-    view._storage = storage_of(source)
+    storage = view._storage = storage_of(source)
     view._base = source if source._base is None else source._base
-    view._rebased_at = view._storage.rebased_at
+    view._rebased_at = storage.rebased_at
     view._replay = (operation, parameters, source._replay, mode.enabled)
 
 
 def _same_memory(x: Any, y: Any) -> bool:
     """True if view-making left y on x's memory (a `reshape` may have had to copy)."""
+    if y.base is x or (x.base is not None and y.base is x.base):
+        return True  # as NumPy has it for views of views
     root_x, root_y = x, y
     while hasattr(root_x.base, "base"):  # a buffer that is no array is a root
         root_x = root_x.base

@@ -17,11 +17,13 @@ import ast
 import copy
 import importlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -555,4 +557,118 @@ def source_mutants() -> Iterator[Mutant]:
                 )
 
 
-EQUIVALENT: dict[str, str] = {}
+_STEP = (
+    "a step has derivative 0 on both sides of its jumps and none at them: -0, 2 * 0, 0 * 0 are 0"
+)
+_MASKED = "an outer where() puts 0 in the places where the inner one puts this"
+_NO_DERIVATIVE = "the two differ only at a point where the function has no derivative"
+_RECENTRED = (
+    "the deviations are centred once more by their own mean, so any constant may be taken from x "
+    "first; in exact arithmetic the correction is 0 (what it is for, float32 beside a large mean, "
+    "is tested with the kernels)"
+)
+
+EQUIVALENT: dict[str, str] = {
+    **{
+        f"ops.arithmetic._step, input 0: {kind}": _STEP
+        for kind in ("sign", "factor", "deleted", "element")
+    },
+    "ops.arithmetic._pow: 0 -> 1 in where(x.eq(0) & y.eq(0), 0, y - 1)": (
+        "where x and y are 0 the whole is dz * y * x^this: 0 for 0 and for 1"
+    ),
+    "ops.arithmetic._pow: 1 -> 2 in where(x.eq(0) & y.ge(0), 1, x)": (
+        "where x = 0 and y > 0 the logarithm is multiplied by z = 0; at x = y = 0 there is no "
+        "derivative"
+    ),
+    "ops.arithmetic._clamp: keep &= a >= min -> =": "keep is true everywhere before this line",
+    "ops.indexing.index_put: ndim - len(size) -> ndim": (
+        "more leading sizes of 1 than the value has: the engine sums them away"
+    ),
+    "ops.indexing.index_put: ndim - len(size) -> ndim + len(size)": (
+        "more leading sizes of 1 than the value has: the engine sums them away"
+    ),
+    "ops.reduction._sqrt_or_flat: 0 -> 1 in arithmetic.where(at_zero, 0, dy / "
+    "(arithmetic.where(at_zero, 1, y) * 2))": _NO_DERIVATIVE,
+    "ops.reduction._sqrt_or_flat: 1 -> 2 in arithmetic.where(at_zero, 1, y)": _MASKED,
+    "ops.reduction._cumprod: 0 -> 1 in _constant(x, row, 0)": (
+        "it is the factor of what follows the last element, which is 0"
+    ),
+    "ops.reduction._logsumexp: -math.inf -> math.inf": (
+        "the two differ only where y is infinite, where there is no derivative"
+    ),
+    "ops.reduction._logsumexp: 0 -> 1 in arithmetic.where(y.eq(-math.inf), 0, y)": (
+        "the two differ only where y is -infinity, where there is no derivative"
+    ),
+    "ops.reduction._power_norm: 0 -> 1 in x.eq(0)": (
+        "for p > 1 the formula gives 0 at x = 0 without the mask; for p < 1 there is no derivative"
+    ),
+    "ops.reduction._power_norm: 1 -> 2 in arithmetic.where(flat, 1, x.abs() / "
+    "arithmetic.where(flat, 1, y))": _MASKED,
+    "ops.reduction._power_norm: 1 -> 2 in arithmetic.where(flat, 1, y)": _MASKED,
+    **{
+        f"conv2d.reference.col2im: 2 -> 3 in 2 * {name}": (
+            "the padded image gets rows or columns beyond the part that is cut out and returned"
+        )
+        for name in ("rows", "cols")
+    },
+    **{
+        f"pool2d.reference._positions: {axis} * {name}_dilation -> {axis}": (
+            "of the gradients only average pooling's asks for positions, and it has no dilation: 1"
+        )
+        for axis, name in (("r", "row"), ("s", "column"))
+    },
+    "batch_norm.reference._count: 1 -> 2 in max(1, x.size // max(1, x.shape[1]))": (
+        "in training a channel has at least 2 values: batch_norm refuses one"
+    ),
+    **{
+        f"batch_norm.reference._center: {edit}": _RECENTRED
+        for edit in (
+            "x - _along(mean, x) -> x",
+            "x - _along(mean, x) -> x + _along(mean, x)",
+            "_channel_sum(centered) / _count(x) -> _channel_sum(centered)",
+            "_channel_sum(centered) / _count(x) -> _channel_sum(centered) * _count(x)",
+            "centered - _along(offset, x) -> centered",
+            "centered - _along(offset, x) -> centered + _along(offset, x)",
+        )
+    },
+    "batch_norm.reference._along: 1 -> 2 in -1": (
+        "NumPy reads any one negative size as what is left over"
+    ),
+}
+
+SUITES: dict[str, Callable[[], Iterator[Mutant]]] = {
+    "pullbacks": pullback_mutants,
+    "formulas": formula_mutants,
+    "kernels": kernel_mutants,
+    "sources": source_mutants,
+}
+
+BLOCK = ("<!-- mutants: written by `python -m tinynet.testing.mutants` -->", "<!-- end -->")
+
+
+def table(suites: Iterable[str] = SUITES) -> str:
+    """The figures as a Markdown table, every suite run."""
+    lines = ["| suite | mutants | caught | equivalent |", "| --- | ---: | ---: | ---: |"]
+    sums = [0, 0, 0]
+    for suite in suites:
+        result = tally(SUITES[suite]())
+        row = [result.total, result.total - len(result.survived), len(result.equivalent)]
+        sums = [a + b for a, b in zip(sums, row, strict=True)]
+        lines.append(f"| {suite} | {row[0]} | {row[1]} | {row[2]} |")
+    lines.append(f"| all | {sums[0]} | {sums[1]} | {sums[2]} |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table, and write it into the files named (docs/gradcheck.md)."""
+    figures = table()
+    print(figures)
+    for name in arguments:
+        path = Path(name)
+        head, rest = path.read_text().split(BLOCK[0])
+        tail = rest.split(BLOCK[1], 1)[1]
+        path.write_text(f"{head}{BLOCK[0]}\n\n{figures}\n\n{BLOCK[1]}{tail}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

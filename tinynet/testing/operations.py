@@ -140,6 +140,12 @@ def _gathered(x: Tensor) -> Tensor:
     return pooling.max_pool2d_gather(x * x, index=index, dims=dims, backend=backend)
 
 
+def _plane_gathered(x: Tensor) -> Tensor:
+    """The same of adaptive max pooling."""
+    index = np.array([[0, 5, 5, 11], [1, 1, 6, 7]])
+    return pooling.plane_gather(x * x, index=index, window=(2, 2))
+
+
 def _rows() -> Iterator[Operation]:
     two = normal(2, 3), normal(2, 3)
     for name in ("add", "sub", "mul", "div", "atan2"):
@@ -280,6 +286,9 @@ def _rows() -> Iterator[Operation]:
     yield Operation("det", linalg.det, (invertible(2, 3, 3),))
     yield Operation("slogdet", lambda a: linalg.slogdet(a)[1], (invertible(3, 3),))
 
+    yield Operation(
+        "bilinear", F.bilinear, (normal(3, 2), normal(3, 3), normal(2, 2, 3), normal(2))
+    )
     for name, keywords, maker in (
         ("relu", {}, apart(2, 4)), ("leaky_relu", {"negative_slope": 0.2}, apart(2, 4)),
         ("elu", {"alpha": 1.3}, apart(2, 4)), ("selu", {}, apart(2, 3)), ("celu", {}, apart(2, 3)),
@@ -288,6 +297,8 @@ def _rows() -> Iterator[Operation]:
         ("hardtanh", {"min_val": -0.5, "max_val": 0.7}, apart(2, 4)), ("relu6", {}, apart(5, 4)),
         ("hardsigmoid", {}, normal(2, 3)), ("hardswish", {}, normal(2, 3)),
         ("softplus", {"beta": 2.0, "threshold": 1.0}, apart(2, 4)),
+        ("threshold", {"threshold": -0.5, "value": 2.0}, apart(2, 4)),
+        ("hardshrink", {"lambd": 0.5}, apart(2, 4)), ("softshrink", {"lambd": 0.5}, apart(2, 4)),
         ("logsigmoid", {}, normal(2, 3)), ("softsign", {}, apart(2, 3)),
         ("tanhshrink", {}, normal(2, 3)), ("glu", {"dim": 1}, normal(2, 4)),
     ):  # fmt: skip
@@ -306,6 +317,7 @@ def _rows() -> Iterator[Operation]:
     yield Operation(
         "dropout with a key", lambda x: dropping.dropout(x, p=0.3, key=7), (apart(3, 5),), True
     )
+    yield Operation("alpha_dropout", _functional("alpha_dropout", 0.4), (apart(3, 5),), True)
     yield Operation("dropout2d", _functional("dropout2d", 0.4), (apart(2, 3, 2),), True)
     yield from _convolutions()
     yield from _pooling()
@@ -346,6 +358,13 @@ def _pooling() -> Iterator[Operation]:
         (apart(1, 2, 3, 4),),
         True,
     )
+    for output, x in (((3, 2), (1, 2, 5, 3)), ((2, 2), (2, 1, 4, 6))):
+        call = _functional("adaptive_max_pool2d", output)
+        yield Operation(f"adaptive_max_pool2d {output}", call, (apart(*x),), True)
+    yield Operation("plane_gather", _plane_gathered, (normal(2, 3, 4),))
+    yield Operation(
+        "lp_pool2d", _functional("lp_pool2d", 3.0, 2), (within(0.3, 2, 1, 2, 4, 5),), True
+    )
     yield Operation("max_pool2d_gather", _gathered, (apart(1, 2, 3, 4),), True)
     for name, x, arguments, keywords in (
         ("", (2, 2, 5, 4), (2,), {}),
@@ -371,6 +390,29 @@ def _normalisation() -> Iterator[Operation]:
     yield Operation("batch_norm plain", call, (normal(3, 2, 2),), True)
     yield Operation("batch_norm one image", call, (normal(1, 2, 3, 2), *affine), True)
     yield Operation("batch_norm one channel", call, (normal(3, 1, 2, 3),), True)
+    yield Operation(
+        "layer_norm",
+        lambda x, *affine: F.layer_norm(x, (3, 2), *affine),
+        (normal(2, 3, 2), normal(3, 2), normal(3, 2)),
+        True,
+    )
+    yield Operation(
+        "group_norm",
+        lambda x, *affine: F.group_norm(x, 2, *affine),
+        (normal(2, 4, 3), normal(4), normal(4)),
+        True,
+    )
+    yield Operation(
+        "instance_norm",
+        lambda x, *affine: F.instance_norm(x, None, None, *affine),
+        (normal(2, 2, 3, 2), *affine),
+        True,
+    )
+    yield Operation(
+        "local_response_norm",
+        _functional("local_response_norm", 4, alpha=0.5, beta=0.7),
+        (normal(2, 5, 2),),
+    )
     yield Operation("batch_norm, evaluation", _running, (normal(3, 2, 2), *affine), True)
     yield Operation("batch_norm, evaluation, plain", _running, (normal(3, 2, 2),), True)
 
