@@ -285,6 +285,8 @@ def __getattr__(name: str) -> Any:
     """Import the upper floors on first use."""
     if name in _LAZY:
         return importlib.import_module(f"tinynet.{name}")
+    if name in ("load", "save"):
+        return getattr(importlib.import_module("tinynet.io"), name)
     raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
 
 

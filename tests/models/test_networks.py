@@ -23,7 +23,7 @@ def test_names() -> None:
     assert {"alexnet", "convnet", "inception_v3", "lenet5", "mlp"} < set(models.list_models())
     assert models.list_models() == sorted(models.list_models())
     assert isinstance(models.get_model("ConvNet", batch_norm=True), ConvNet)
-    with pytest.raises(ValueError, match="Unknown model resnet; there are: alexnet, .*, vgg19_bn"):
+    with pytest.raises(ValueError, match=r"Unknown model resnet; there are: alexnet, .*, vgg19_bn"):
         models.get_model("resnet")
 
 

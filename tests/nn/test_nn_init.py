@@ -71,6 +71,25 @@ def test_constants() -> None:
         init.kaiming_uniform_(tinynet.empty(0, 3))
 
 
+@pytest.mark.parametrize(
+    ("shape", "groups"), [((3, 5, 3), 1), ((6, 2, 3, 2), 3), ((4, 3, 1, 1), 2)]
+)
+def test_dirac_keeps_the_input(shape: tuple[int, ...], groups: int) -> None:
+    torch = pytest.importorskip("torch")
+    ours = init.dirac_(tinynet.empty(shape), groups)
+    assert ours.tolist() == torch.nn.init.dirac_(torch.empty(shape), groups).tolist()
+    x = tinynet.randn(2, 3, 5, 5)
+    w = init.dirac_(tinynet.empty(3, 3, 3, 3))
+    assert (nn.functional.conv2d(x, w, padding=1) == x).all()
+
+
+def test_sparse() -> None:
+    tinynet.manual_seed(0)
+    values = init.sparse_(tinynet.empty(50, 40), 0.3, std=2.0).numpy()
+    assert ((values == 0).sum(0) == 15).all()
+    assert values[values != 0].std() == pytest.approx(2, rel=0.1)
+
+
 def test_gains() -> None:
     torch = pytest.importorskip("torch")
     for name, param in (("relu", None), ("tanh", None), ("leaky_relu", 0.3), ("selu", None)):

@@ -187,6 +187,12 @@ ERRORS: dict[str, Callable[[Any, Any], Any]] = {
     "out groups": lambda t, nn: nn.Conv2d(4, 3, 3, groups=2),
     "no groups": lambda t, nn: nn.Conv2d(4, 3, 3, groups=0),
     "same with stride": lambda t, nn: nn.Conv2d(4, 3, 3, padding="same", stride=2),
+    "groups of channels": lambda t, nn: nn.GroupNorm(3, 4),
+    "instance norm dims": lambda t, nn: nn.InstanceNorm2d(3)(t.zeros(2, 3)),
+    "instance norm features": lambda t, nn: nn.InstanceNorm2d(3, affine=True)(t.zeros(2, 4, 2, 2)),
+    "dirac of a matrix": lambda t, nn: nn.init.dirac_(t.zeros(2, 2)),
+    "dirac groups": lambda t, nn: nn.init.dirac_(t.zeros(4, 2, 3), 3),
+    "sparse": lambda t, nn: nn.init.sparse_(t.zeros(4), 0.5),
     "dropout probability": lambda t, nn: nn.Dropout(1.5),
     "batch norm dims": lambda t, nn: nn.BatchNorm2d(3)(t.zeros(2, 3)),
     "batch norm 1d dims": lambda t, nn: nn.BatchNorm1d(3)(t.zeros(2, 3, 1, 1)),
@@ -219,6 +225,26 @@ REPRS: dict[str, Callable[[Any, Any], Any]] = {
     "MaxPool2d pairs": lambda t, nn: nn.MaxPool2d((3, 2), stride=(2, 1), padding=1, ceil_mode=True),
     "AvgPool2d": lambda t, nn: nn.AvgPool2d(3, 2, 1),
     "AdaptiveAvgPool2d": lambda t, nn: nn.AdaptiveAvgPool2d((1, None)),
+    "AdaptiveMaxPool2d": lambda t, nn: nn.AdaptiveMaxPool2d((1, None)),
+    "LPPool2d": lambda t, nn: nn.LPPool2d(2, 3, stride=2),
+    "LPPool2d pair": lambda t, nn: nn.LPPool2d(1.2, (3, 2), ceil_mode=True),
+    "ZeroPad2d": lambda t, nn: nn.ZeroPad2d(2),
+    "ConstantPad2d": lambda t, nn: nn.ConstantPad2d((1, 2, 3, 4), 3.5),
+    "ReflectionPad2d": lambda t, nn: nn.ReflectionPad2d((1, 2, 3, 4)),
+    "ReplicationPad2d": lambda t, nn: nn.ReplicationPad2d(1),
+    "LayerNorm": lambda t, nn: nn.LayerNorm(3),
+    "LayerNorm of several": lambda t, nn: nn.LayerNorm([3, 4], 1e-3, bias=False),
+    "LayerNorm plain": lambda t, nn: nn.LayerNorm(3, elementwise_affine=False),
+    "GroupNorm": lambda t, nn: nn.GroupNorm(2, 4),
+    "GroupNorm plain": lambda t, nn: nn.GroupNorm(2, 4, 1e-3, affine=False),
+    "InstanceNorm1d": lambda t, nn: nn.InstanceNorm1d(3),
+    "InstanceNorm2d": lambda t, nn: nn.InstanceNorm2d(3, affine=True, track_running_stats=True),
+    "LocalResponseNorm": lambda t, nn: nn.LocalResponseNorm(5, k=2.0),
+    "AlphaDropout": lambda t, nn: nn.AlphaDropout(0.1),
+    "Threshold": lambda t, nn: nn.Threshold(0.1, 20),
+    "Threshold in place": lambda t, nn: nn.Threshold(0.1, 20, True),
+    "Hardshrink": lambda t, nn: nn.Hardshrink(),
+    "Softshrink": lambda t, nn: nn.Softshrink(0.3),
     "BatchNorm1d": lambda t, nn: nn.BatchNorm1d(3),
     "BatchNorm2d": lambda t, nn: nn.BatchNorm2d(
         3, eps=1e-3, momentum=None, affine=False, track_running_stats=False
@@ -286,7 +312,7 @@ REPRS: dict[str, Callable[[Any, Any], Any]] = {
 def test_printed_as_pytorch(name: str) -> None:
     ours, theirs = in_both(lambda t, nn: repr(REPRS[name](t, nn)))
     assert isinstance(theirs, str)
-    if name.startswith("BatchNorm"):  # since 2.12 PyTorch's has a separate switch for the bias
+    if "Norm" in name:  # since 2.12 PyTorch's layers print the bias apart
         theirs = re.sub(r", bias=(True|False)", "", theirs)
     assert ours == theirs.replace("torch.", "tinynet.")
 
@@ -616,6 +642,22 @@ def test_parameter() -> None:
         lambda nn: nn.MaxPool2d(2, stride=1),
         lambda nn: nn.AvgPool2d(2, ceil_mode=True),
         lambda nn: nn.AdaptiveAvgPool2d(1),
+        lambda nn: nn.AdaptiveMaxPool2d((2, 3)),
+        lambda nn: nn.LPPool2d(2, 2, stride=1),
+        lambda nn: nn.ZeroPad2d((1, 0, 2, 3)),
+        lambda nn: nn.ConstantPad2d(1, 2.5),
+        lambda nn: nn.ReflectionPad2d(2),
+        lambda nn: nn.ReplicationPad2d((1, 0, 2, 3)),
+        lambda nn: nn.LayerNorm([6, 6], bias=False),
+        lambda nn: nn.LayerNorm(6),
+        lambda nn: nn.GroupNorm(5, 5, eps=0.1),
+        lambda nn: nn.GroupNorm(1, 5, affine=False),
+        lambda nn: nn.InstanceNorm2d(5),
+        lambda nn: nn.InstanceNorm2d(5, affine=True, track_running_stats=True, momentum=0.3),
+        lambda nn: nn.LocalResponseNorm(3, alpha=0.3, k=2),
+        lambda nn: nn.Threshold(0.2, -1),
+        lambda nn: nn.Hardshrink(0.4),
+        lambda nn: nn.Softshrink(),
         lambda nn: nn.PReLU(5),
         lambda nn: nn.Sequential(nn.Flatten(), nn.Unflatten(1, (5, 36))),
         lambda nn: nn.Softmax(dim=1),
@@ -689,3 +731,13 @@ def test_dropout_layers_only_drop_in_training() -> None:
     for layer in (nn.Dropout(0.5), nn.Dropout2d(0.5)):
         assert set(layer(x).flatten().tolist()) == {0, 2}
         assert layer.eval()(x) is x
+    layer = nn.AlphaDropout(0.5)
+    assert len(set(layer(x).flatten().tolist())) == 2
+    assert layer.eval()(x) is x
+
+
+def test_sigmoid_with_a_slope() -> None:
+    x = tinynet.tensor([-1.0, 0.0, 2.0])
+    assert (nn.Sigmoid(slope=2)(x) == (x * 2).sigmoid()).all()
+    assert (nn.Sigmoid()(x) == x.sigmoid()).all()
+    assert repr(nn.Sigmoid(slope=2)) == "Sigmoid(slope=2)"

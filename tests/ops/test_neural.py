@@ -62,6 +62,9 @@ ACTIVATIONS = [
     Case("softsign", lambda F, x: F.softsign(x), ((3, 4),)),
     Case("tanhshrink", lambda F, x: F.tanhshrink(x), ((3, 4),)),
     Case("glu", lambda F, x: F.glu(x, 1), ((3, 4),)),
+    Case("threshold", lambda F, x: F.threshold(x, 0.1, -2.0), ((3, 4),)),
+    Case("hardshrink", lambda F, x: F.hardshrink(x, 0.4), ((3, 4),)),
+    Case("softshrink", lambda F, x: F.softshrink(x, 0.4), ((3, 4),)),
     Case("prelu", lambda F, x, w: F.prelu(x, w), ((2, 3, 4), (3,))),
     Case("prelu shared", lambda F, x, w: F.prelu(x, w), ((2, 3), (1,))),
     Case("softmax", lambda F, x: F.softmax(x, dim=1), ((3, 4, 2),)),
@@ -127,6 +130,42 @@ LAYERS = [
         image(2, 2, 7, 5),
     ),
     Case("adaptive_avg_pool2d larger", lambda F, x: F.adaptive_avg_pool2d(x, 5), image(1, 2, 3, 4)),
+    Case("adaptive_max_pool2d", lambda F, x: F.adaptive_max_pool2d(x, (3, 2)), image(2, 2, 6, 4)),
+    Case(
+        "adaptive_max_pool2d uneven",
+        lambda F, x: F.adaptive_max_pool2d(x, (3, None)),
+        image(2, 2, 7, 5),
+    ),
+    Case("adaptive_max_pool2d larger", lambda F, x: F.adaptive_max_pool2d(x, 5), image(2, 3, 4)),
+    Case("lp_pool2d", lambda F, x: F.lp_pool2d(x, 2, 2), image(2, 3, 6, 5)),
+    Case(
+        "lp_pool2d overlapping",
+        lambda F, x: F.lp_pool2d(x.abs(), 3.0, (3, 2), (2, 1), True),
+        image(2, 2, 6, 5),
+    ),
+    Case("layer_norm", lambda F, x, w, b: F.layer_norm(x, (4,), w, b), ((2, 3, 4), (4,), (4,))),
+    Case("layer_norm 2-d", lambda F, x: F.layer_norm(x, (3, 4), eps=1e-2), ((2, 3, 4),)),
+    Case(
+        "group_norm",
+        lambda F, x, w, b: F.group_norm(x, 2, w, b),
+        ((2, 4, 3, 2), (4,), (4,)),
+    ),
+    Case("group_norm plain", lambda F, x: F.group_norm(x, 1), ((3, 4),)),
+    Case(
+        "instance_norm",
+        lambda F, x, w, b: F.instance_norm(x, None, None, w, b),
+        ((2, 3, 3, 2), (3,), (3,)),
+    ),
+    Case(
+        "local_response_norm",
+        lambda F, x: F.local_response_norm(x, 3, 0.5, 0.75, 2.0),
+        image(2, 5, 3, 2),
+    ),
+    Case(
+        "local_response_norm even and wide",
+        lambda F, x: F.local_response_norm(x, 4, 0.5, 0.5),
+        ((2, 3, 4),),
+    ),
     Case(
         "batch_norm",
         lambda F, x, w, b: F.batch_norm(x, None, None, w, b, True),
@@ -524,6 +563,63 @@ def test_batch_norm_running_statistics(dtype: str) -> None:
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5)
 
 
+def test_instance_norm_running_statistics() -> None:
+    torch = pytest.importorskip("torch")
+    random = np.random.default_rng(0)
+    x = random.standard_normal((4, 3, 2, 5)) * 3 + 1
+    ours = [tinynet.zeros(3, dtype=tinynet.float64), tinynet.ones(3, dtype=tinynet.float64)]
+    theirs = [torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)]
+    for _ in range(3):
+        F.instance_norm(tinynet.tensor(x), *ours, momentum=0.3)
+        torch.nn.functional.instance_norm(torch.tensor(x), *theirs, momentum=0.3)
+    y = F.instance_norm(tinynet.tensor(x), *ours, use_input_stats=False)
+    expected = torch.nn.functional.instance_norm(torch.tensor(x), *theirs, use_input_stats=False)
+    for a, b in zip([*ours, y], [*theirs, expected], strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10)
+    with pytest.raises(ValueError, match="more than 1 spatial element"):
+        F.instance_norm(tinynet.zeros(2, 3, 1, 1))
+
+
+def test_norms_of_empty_batches() -> None:
+    x = tinynet.zeros(0, 4, 3, 3)
+    for y in (F.group_norm(x, 2), F.layer_norm(x, (3, 3)), F.instance_norm(x)):
+        assert y.shape == x.shape
+
+
+def test_lp_pool_of_a_window_of_zeros_has_derivative_zero() -> None:
+    x = tinynet.zeros(1, 1, 2, 4)
+    x[..., 2:] = 1
+    x.requires_grad_()
+    y = F.lp_pool2d(x, 2, 2)
+    assert y.flatten().tolist() == [0, 2]
+    y.sum().backward()
+    assert x.grad.flatten().tolist() == [0, 0, 0.5, 0.5] * 2
+
+
+def test_adaptive_max_pool_of_overlapping_windows() -> None:
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).integers(0, 4, (2, 3, 7, 5)).astype("float32")  # many ties
+    x[0, 0, 3, 3] = math.nan
+    ours, theirs = tinynet.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, index = F.adaptive_max_pool2d(ours, (4, 3), return_indices=True)
+    v, expected = torch.nn.functional.adaptive_max_pool2d(theirs, (4, 3), return_indices=True)
+    np.testing.assert_array_equal(y.detach().numpy(), v.detach().numpy())
+    assert index.tolist() == expected.tolist()
+    index.zero_()  # the caller's own copy
+    y.sum().backward()
+    v.sum().backward()
+    assert ours.grad.tolist() == theirs.grad.tolist()
+
+
+def test_logistic_with_a_slope() -> None:
+    x = tinynet.tensor([-2.0, 0.0, 0.5], dtype=tinynet.float64, requires_grad=True)
+    y = F.sigmoid(x, slope=3)
+    np.testing.assert_allclose(y.tolist(), [1 / (1 + math.exp(-3 * v)) for v in (-2, 0, 0.5)])
+    (g,) = grad(y.sum(), x)
+    assert g[1].item() == 0.75  # slope / 4
+    assert gradcheck(lambda x: F.sigmoid(x, slope=3), (x,))
+
+
 def test_batch_norm_in_evaluation() -> None:
     torch = pytest.importorskip("torch")
     random = np.random.default_rng(0)
@@ -598,6 +694,24 @@ def test_dropout_of_nothing_and_of_everything() -> None:
     assert set(inner.tolist()) == {0, 2}
 
 
+def test_alpha_dropout_keeps_mean_and_variance() -> None:
+    tinynet.manual_seed(0)
+    x = tinynet.randn(200, 500, dtype=tinynet.float64).requires_grad_()
+    y = F.alpha_dropout(x, 0.3, training=True)
+    assert abs(y.mean().item()) < 0.02
+    assert y.var().item() == pytest.approx(1, abs=0.02)
+    low = -1.7580993408473766
+    a = (0.7 * (1 + 0.3 * low**2)) ** -0.5
+    dropped = np.isclose(y.detach().numpy(), a * low - a * low * 0.3)
+    assert dropped.mean() == pytest.approx(0.3, abs=0.01)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.where(dropped, 0, a))
+    assert F.alpha_dropout(x, 0.3) is x
+    assert (F.alpha_dropout(x, 1.0, training=True) == 0).all()
+    inner = x * 1
+    assert F.alpha_dropout(inner, 0.5, True, inplace=True) is inner
+
+
 def test_dropout2d_drops_whole_channels() -> None:
     x = tinynet.ones(8, 16, 3, 3).requires_grad_()
     y = F.dropout2d(x, 0.5).detach().numpy()
@@ -617,6 +731,20 @@ def test_shape_errors_are_sentences() -> None:
         F.linear(tinynet.zeros(2, 3), tinynet.zeros(5, 4))
     with pytest.raises(ShapeError, match=r"weight is \(4,\); weight must be \(C,\) = \(3,\)"):
         F.batch_norm(tinynet.zeros(2, 3), None, None, tinynet.ones(4), training=True)
+    with pytest.raises(ShapeError, match=r"layer_norm: x is \(2, 3\), normalized_shape is \(4,\)"):
+        F.layer_norm(tinynet.zeros(2, 3), (4,))
+    with pytest.raises(ShapeError, match=r"layer_norm: bias is \(2,\) but normalized_shape"):
+        F.layer_norm(tinynet.zeros(2, 3), (3,), tinynet.ones(3), tinynet.ones(2))
+    with pytest.raises(ShapeError, match=r"its 4 channels cannot be divided into 3 groups"):
+        F.group_norm(tinynet.zeros(2, 4, 2), 3)
+    with pytest.raises(ShapeError, match=r"weight is \(3,\); weight must be \(C,\) = \(4,\)"):
+        F.group_norm(tinynet.zeros(2, 4, 2), 2, tinynet.ones(3))
+    with pytest.raises(ShapeError, match=r"adaptive_max_pool2d: x must be \(N, C, H, W\)"):
+        F.adaptive_max_pool2d(tinynet.zeros(2, 4), 2)
+    with pytest.raises(ValueError, match="Expected 3D or higher"):
+        F.local_response_norm(tinynet.zeros(2, 4), 2)
+    with pytest.raises(RuntimeError, match="lambda must be greater or equal to 0"):
+        F.softshrink(tinynet.zeros(2), -1)
     with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
         F.batch_norm(tinynet.zeros(1, 3), None, None, training=True)
     with pytest.raises(RuntimeError, match="running_mean and running_var"):
@@ -666,6 +794,8 @@ X, W, B = (2, 3, 6, 6), (4, 3, 3, 3), (4,)
         ("max_pool2d", lambda: F.max_pool2d(leaf(*X), 2), [(2, 3, 3, 3)]),  # the index
         ("avg_pool2d", lambda: F.avg_pool2d(leaf(*X), 2), []),
         ("adaptive_avg_pool2d", lambda: F.adaptive_avg_pool2d(leaf(*X), 4), []),
+        ("adaptive_max_pool2d", lambda: F.adaptive_max_pool2d(leaf(*X), 4), [(6, 16)]),  # index
+        ("threshold", lambda: F.threshold(leaf(3, 4), 0, 0), [(3, 4)]),  # where it is above
         ("dropout", lambda: F.dropout(leaf(3, 4)), []),
         ("softmax", lambda: F.softmax(leaf(3, 4), dim=1), [(3, 4)]),  # its output
         (

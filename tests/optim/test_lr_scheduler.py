@@ -21,6 +21,9 @@ SCHEDULES: dict[str, Make] = {
     "ConstantLR": lambda s, o: s.ConstantLR(o, 0.25, 4),
     "LinearLR": lambda s, o: s.LinearLR(o, 0.1, 0.8, 6),
     "CosineAnnealingLR": lambda s, o: s.CosineAnnealingLR(o, 5, eta_min=0.01),
+    "CosineAnnealingWarmRestarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 4, eta_min=0.01),
+    "CosineAnnealingWarmRestarts longer": lambda s, o: s.CosineAnnealingWarmRestarts(o, 2, 2),
+    "PolynomialLR": lambda s, o: s.PolynomialLR(o, 8, 1.7),
     "LambdaLR": lambda s, o: s.LambdaLR(o, lambda epoch: 0.95**epoch),
     "LambdaLR per group": lambda s, o: s.LambdaLR(o, [lambda e: 1 / (e + 1), lambda e: 0.5]),
     "OneCycleLR": lambda s, o: s.OneCycleLR(o, 0.3, total_steps=13),
@@ -148,6 +151,25 @@ def test_jumping_to_an_epoch() -> None:
         assert jumping.get_last_lr() == pytest.approx(scheduler.get_last_lr())
 
 
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_warm_restarts_within_an_epoch(factor: int) -> None:
+    torch = pytest.importorskip("torch")
+    rates = []
+    for library in (tinynet, torch):
+        optimizer = optimizer_of(library)
+        scheduler = library.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 3, factor)
+        optimizer.step()
+        seen = []
+        for epoch in (0, 0.5, 2.9, 3.0, 4.25, 8, 11.5, 20, 2):
+            scheduler.step(epoch)
+            seen += [*scheduler.get_last_lr(), scheduler.last_epoch, scheduler.T_i]
+        for _ in range(5):
+            scheduler.step()
+            seen += scheduler.get_last_lr()
+        rates.append(seen)
+    assert rates[0] == pytest.approx(rates[1], rel=1e-12)
+
+
 def test_the_wrong_order_is_warned_of() -> None:
     scheduler = lr_scheduler.StepLR(optimizer_of(tinynet), 2)
     with pytest.warns(UserWarning, match="before `optimizer.step"):
@@ -160,6 +182,14 @@ def test_errors() -> None:
         lr_scheduler.StepLR(3, 2)
     with pytest.raises(ValueError, match="Expected 2 lr_lambdas, but got 1"):
         lr_scheduler.LambdaLR(optimizer, [lambda e: 1])
+    with pytest.raises(ValueError, match="positive integer T_0, but got 0"):
+        lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 0)
+    with pytest.raises(ValueError, match=r"integer T_mult >= 1, but got 0\.5"):
+        lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2, 0.5)
+    restarts = lr_scheduler.CosineAnnealingWarmRestarts(optimizer_of(tinynet), 2)
+    restarts.optimizer.step()
+    with pytest.raises(ValueError, match="non-negative epoch, but got -1"):
+        restarts.step(-1)
     with pytest.raises(ValueError, match="total_steps OR"):
         lr_scheduler.OneCycleLR(optimizer, 0.1)
     with pytest.raises(ValueError, match="must support momentum"):

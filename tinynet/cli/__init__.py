@@ -103,3 +103,47 @@ def predict(run: str, images: tuple[str, ...], top: int, invert: str, device: st
     from .using import run_prediction
 
     run_prediction(run, images, top, {"auto": None, "yes": True, "no": False}[invert], device)
+
+
+@main.command()
+@click.argument("target", required=False)
+@click.option(
+    "--order",
+    "orders",
+    type=click.IntRange(1, 2),
+    multiple=True,
+    help="1 or 2, or both.  [default: both for the operations, else 1]",
+)
+@click.option("--match", default="", help="Only operations with this in their name.")
+@click.option("--backend", help="reference or cpu.  [default: both for the operations, else cpu]")
+@click.option("--figure", type=click.Path(dir_okay=False), help="Draw the first failure here.")
+def gradcheck(
+    target: str | None, orders: tuple[int, ...], match: str, backend: str | None, figure: str | None
+) -> int:
+    """Compare derivatives with finite differences: exit code 1 if one is wrong.
+
+    Without TARGET, of every operation. TARGET may be the name of a model, which is checked at a
+    small size, or path/to/file.py:function, your own function, Function or Module. Its inputs are
+    `inputs` in the same file: tensors, or a function that returns them. A plain NumPy function f
+    is checked together with its pullback f_vjp(dy, *inputs).
+    """
+    from .gradcheck import run_gradcheck
+
+    return run_gradcheck(target, tuple(sorted(set(orders))), match, backend, figure)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--input", "input_size", metavar="CxHxW", help="One image.  [default: as published]")
+@click.option(
+    "--batch", default=1, show_default=True, type=click.IntRange(min=1), help="Images in a batch."
+)
+def summary(model: str, input_size: str | None, batch: int) -> None:
+    """Print the layers of MODEL: outputs, parameters, multiply-adds and memory.
+
+    The memory is measured: of the outputs of a forward pass in training, and of what is remembered
+    for backward. When the output is not a terminal, every line is `name value` pairs.
+    """
+    from .summary import run_summary
+
+    run_summary(model, input_size, batch)

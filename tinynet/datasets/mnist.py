@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .download import download as fetch
 from .idx import DatasetError, read_idx
 from .images import GreyImages
 
@@ -17,6 +18,7 @@ class MNIST(GreyImages):
 
     root: the folder with the four original files, packed (.gz) or not, or the folder above
         MNIST/raw/, where torchvision puts them.
+    download: fetch the files that are missing into MNIST/raw/ (needs the extra `download`).
     Raises DatasetError if a file is missing, truncated or not the original.
 
     Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document
@@ -35,13 +37,23 @@ class MNIST(GreyImages):
         "8 - eight",
         "9 - nine",
     )
-    HOME = "They are at https://ossci-datasets.s3.amazonaws.com/mnist/."
+    MIRRORS: tuple[str, ...] = (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "http://yann.lecun.com/exdb/mnist/",
+    )
     # of the unpacked files
     MD5: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
         "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
         "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    }
+    # of the packed files
+    PACKED_MD5: ClassVar[dict[str, str]] = {
+        "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
     }
 
     def __init__(
@@ -68,11 +80,15 @@ class MNIST(GreyImages):
             for path in (folder / name, folder / f"{name}.gz"):
                 if path.is_file():
                     return read_idx(path, md5=self.MD5[name])
+        if download:
+            path = self.raw_folder / f"{name}.gz"
+            fetch([f"{home}{name}.gz" for home in self.MIRRORS], path, self.PACKED_MD5[name])
+            return read_idx(path, md5=self.MD5[name])
         files = ", ".join(f"{name}.gz" for name in self.MD5)
-        cannot = " tinynet does not download it;" if download else ""
         raise DatasetError(
             f"{type(self).__name__}: {name}.gz is neither in {self.root} nor in "
-            f"{self.raw_folder};{cannot} put the original files there ({files}). {self.HOME}"
+            f"{self.raw_folder}; put the original files there ({files}), or say download=True. "
+            f"They are at {self.MIRRORS[0]}."
         )
 
 
@@ -98,10 +114,19 @@ class FashionMNIST(MNIST):
         "Bag",
         "Ankle boot",
     )
-    HOME = "They are at https://github.com/zalandoresearch/fashion-mnist, in data/fashion."
+    MIRRORS = (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    )
     MD5: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
         "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
         "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    }
+    PACKED_MD5: ClassVar[dict[str, str]] = {
+        "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
     }

@@ -18,6 +18,7 @@ from .mlp import MLP
 from .one_weird_trick import AlexNetOWT, alexnet
 from .perceptron import Perceptron
 from .resnet import ResNet, resnet18, resnet34, resnet50
+from .summary import Summary, summarize
 from .vgg import (
     VGG,
     vgg11,
@@ -41,13 +42,16 @@ __all__ = [
     "LeNet5",
     "Perceptron",
     "ResNet",
+    "Summary",
     "alexnet",
     "get_model",
+    "image_shape",
     "inception_v3",
     "list_models",
     "resnet18",
     "resnet34",
     "resnet50",
+    "summarize",
     "vgg11",
     "vgg11_bn",
     "vgg13",
@@ -58,25 +62,26 @@ __all__ = [
     "vgg19_bn",
 ]
 
-_MODELS: dict[str, Callable[..., Module]] = {
-    "alexnet": AlexNet,
-    "alexnet_owt": alexnet,
-    "convnet": ConvNet,
-    "inception_v3": inception_v3,
-    "lenet5": LeNet5,
-    "mlp": MLP,
-    "perceptron": Perceptron,
-    "resnet18": resnet18,
-    "resnet34": resnet34,
-    "resnet50": resnet50,
-    "vgg11": vgg11,
-    "vgg11_bn": vgg11_bn,
-    "vgg13": vgg13,
-    "vgg13_bn": vgg13_bn,
-    "vgg16": vgg16,
-    "vgg16_bn": vgg16_bn,
-    "vgg19": vgg19,
-    "vgg19_bn": vgg19_bn,
+# name: (how it is made, (C, H, W) of the images that its defaults are for)
+_MODELS: dict[str, tuple[Callable[..., Module], tuple[int, int, int]]] = {
+    "alexnet": (AlexNet, (3, 224, 224)),
+    "alexnet_owt": (alexnet, (3, 224, 224)),
+    "convnet": (ConvNet, (3, 32, 32)),
+    "inception_v3": (inception_v3, (3, 299, 299)),
+    "lenet5": (LeNet5, (1, 28, 28)),
+    "mlp": (MLP, (3, 32, 32)),
+    "perceptron": (Perceptron, (1, 28, 28)),
+    "resnet18": (resnet18, (3, 224, 224)),
+    "resnet34": (resnet34, (3, 224, 224)),
+    "resnet50": (resnet50, (3, 224, 224)),
+    "vgg11": (vgg11, (3, 224, 224)),
+    "vgg11_bn": (vgg11_bn, (3, 224, 224)),
+    "vgg13": (vgg13, (3, 224, 224)),
+    "vgg13_bn": (vgg13_bn, (3, 224, 224)),
+    "vgg16": (vgg16, (3, 224, 224)),
+    "vgg16_bn": (vgg16_bn, (3, 224, 224)),
+    "vgg19": (vgg19, (3, 224, 224)),
+    "vgg19_bn": (vgg19_bn, (3, 224, 224)),
 }
 
 
@@ -90,7 +95,16 @@ def get_model(name: str, **config: Any) -> Module:
 
     "alexnet" is the network of 2012, "alexnet_owt" the one that torchvision calls alexnet.
     """
-    model = _MODELS.get(name.lower())
-    if model is None:
+    make, _ = _entry(name)
+    return make(**config)
+
+
+def image_shape(name: str) -> tuple[int, int, int]:
+    """(C, H, W) of the images that the network of this name takes unless told otherwise."""
+    return _entry(name)[1]
+
+
+def _entry(name: str) -> tuple[Callable[..., Module], tuple[int, int, int]]:
+    if name.lower() not in _MODELS:
         raise ValueError(f"Unknown model {name}; there are: {', '.join(list_models())}")
-    return model(**config)
+    return _MODELS[name.lower()]

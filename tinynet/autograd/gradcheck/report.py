@@ -70,6 +70,7 @@ class Report:
     headline: str = ""
     cause: str = ""
     worst: Worst | None = None
+    each: dict[str, Worst] = field(default_factory=dict)  # the worst element of each input
     compared: int = 0  # how many derivatives were compared
     evaluations: int = 0  # of the function
     backwards: int = 0  # backward passes
