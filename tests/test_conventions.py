@@ -97,6 +97,19 @@ def test_losses_refuse_unequal_shapes():
         F.mse_loss(tn.zeros(5, 1), tn.zeros(5))
 
 
+def test_lp_pooling_of_zeros_has_derivative_zero():
+    x = tn.zeros(1, 1, 2, 2, requires_grad=True)
+    F.lp_pool2d(x, 2, 2).sum().backward()
+    assert (x.grad == 0).all()
+
+
+def test_sigmoid_has_a_slope():
+    x = tn.tensor([0.0], requires_grad=True)
+    nn.Sigmoid(slope=3.0)(x).backward()
+    assert x.grad.item() == 0.75
+    assert nn.Sigmoid()(tn.zeros(1)).item() == 0.5
+
+
 def test_once_differentiable_refuses_where_the_gradient_would_be_incomplete():
     class Square(tn.autograd.Function):
         @staticmethod

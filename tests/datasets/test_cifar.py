@@ -63,16 +63,16 @@ def test_python_version(root):
     assert train.data.shape == (2 * COUNT, 32, 32, 3)
     assert train.targets == LABELS[:2].reshape(-1).tolist()
     # the file has planes of red, green and blue
-    np.testing.assert_array_equal(
-        test.data[4], ROWS[2, 4].reshape(3, 32, 32).transpose(1, 2, 0)
-    )
+    np.testing.assert_array_equal(test.data[4], ROWS[2, 4].reshape(3, 32, 32).transpose(1, 2, 0))
     image, label = test[4]
     assert (image.mode, image.size, label) == ("RGB", (32, 32), LABELS[2, 4])
     assert list(train.classes) == NAMES
     assert train.class_to_idx["thing 3"] == 3
     x, y = test.tensors((0.5, 0, 0), (0.5, 1, 1))
     np.testing.assert_allclose(x.numpy()[4, 1:].reshape(-1), ROWS[2, 4, 1024:] / 255, rtol=1e-5)
-    np.testing.assert_allclose(x.numpy()[4, 0].reshape(-1), ROWS[2, 4, :1024] / 127.5 - 1, atol=1e-5)
+    np.testing.assert_allclose(
+        x.numpy()[4, 0].reshape(-1), ROWS[2, 4, :1024] / 127.5 - 1, atol=1e-5
+    )
     assert y.tolist() == LABELS[2].tolist()
     assert repr(test) == "Small: 6 RGB images of 32x32"
 

@@ -12,7 +12,7 @@ def root(tmp_path):
     for i, name in enumerate(("cat/2.png", "cat/1.PNG", "dog/young/x.jpg", "dog/b.bmp")):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L" if i % 2 else "RGBA", (4 + i, 3), 40 * i).save(path)
+        Image.new("L" if i else "RGBA", (4 + i, 3), 40 * i).save(path)
     (tmp_path / "dog" / "notes.txt").write_text("good")
     (tmp_path / "readme.txt").write_text("")
     return tmp_path
@@ -59,7 +59,7 @@ def test_what_is_not_there_is_said(root):
 
 
 def test_a_damaged_file_is_named_through_workers(root):
-    (root / "cat" / "2.png").write_bytes((root / "cat" / "2.png").read_bytes()[:-20])
+    (root / "cat" / "2.png").write_bytes((root / "cat" / "2.png").read_bytes()[:40])
     with pytest.raises(DatasetError, match=r"2.png cannot be read as an image"):
         list(DataLoader(ImageFolder(root, ToTensor()), 1, num_workers=1))
 

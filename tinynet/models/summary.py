@@ -143,7 +143,7 @@ class _Measure:
         call = self._open.pop()
         call.end = tick()
         row = call.row
-        outputs = [t for t in _tensors(output)]
+        outputs = list(_tensors(output))
         row.output_shape = tuple(outputs[0].shape) if outputs else ()
         row.forward_bytes = sum(t.nbytes for t in outputs if self._is_new(t))
         row.multiply_adds = sum(multiply_adds(module, t.shape) for t in outputs)

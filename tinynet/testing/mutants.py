@@ -319,7 +319,9 @@ class _Edit(ast.NodeTransformer):
             edited_statement = ast.Assign([copy.deepcopy(node.target)], node.value)
             ast.fix_missing_locations(edited_statement)
             yield f"{text} -> =", edited_statement
-        elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            if isinstance(node.value, bool):
+                return
             context = ast.unparse(self.parents[-1])
             yield f"{text} -> {node.value + 1} in {context}", ast.Constant(node.value + 1)
         elif (
@@ -417,7 +419,7 @@ GRADIENTS = {  # the kernels that compute gradients, and how many each returns
     "batch_norm": {"backward": 3},
     "cross_entropy": {"backward": 1},
 }
-FAMILIES = {  # the rows that run them
+FAMILIES: dict[str, str | tuple[str, ...]] = {  # the rows that run them
     "conv2d": "conv2d",
     "pool2d": ("max_pool2d", "avg_pool2d"),
     "batch_norm": "batch_norm",

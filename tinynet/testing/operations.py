@@ -127,9 +127,9 @@ def _in_place_view(x: Tensor, value: Tensor) -> Tensor:
     return y
 
 
-def _running(x: Tensor, *affine: Tensor) -> Tensor:
+def _running(x: Tensor, weight: Any = None, bias: Any = None) -> Tensor:
     mean, var = tinynet.tensor([0.3, -0.2]).double(), tinynet.tensor([0.7, 1.4]).double()
-    return F.batch_norm(x, mean, var, *affine, training=False)
+    return F.batch_norm(x, mean, var, weight, bias, training=False)
 
 
 def _gathered(x: Tensor) -> Tensor:
@@ -339,18 +339,22 @@ def _convolutions() -> Iterator[Operation]:
         ("depthwise", (2, 3, 4, 4), (3, 1, 3, 3), {"padding": "same", "groups": 3}),
         ("square kernel, one channel", (1, 1, 4, 4), (1, 1, 2, 2), {}),
     ):  # fmt: skip
-        call = _functional("conv2d", **keywords)  # type: ignore[arg-type]
+        call = _functional("conv2d", **keywords)
         yield Operation(f"conv2d {name}", call, (normal(*x), normal(*w), normal(w[0])), True)
 
 
+Call = tuple[str, tuple[int, ...], tuple[Any, ...], dict[str, Any]]
+
+
 def _pooling() -> Iterator[Operation]:
-    for name, x, arguments, keywords in (
+    largest: tuple[Call, ...] = (
         ("", (2, 2, 5, 4), (2,), {}),
         (" overlapping", (1, 2, 5, 6), ((3, 2), (1, 2), 1), {"ceil_mode": True}),
         (" dilated", (1, 1, 5, 6), (2, 1, 0, 2), {}),
         (" stride above kernel", (1, 2, 6, 7), (2, 3), {}),
-    ):
-        call = _functional("max_pool2d", *arguments, **keywords)  # type: ignore[arg-type]
+    )
+    for name, x, arguments, keywords in largest:
+        call = _functional("max_pool2d", *arguments, **keywords)
         yield Operation(f"max_pool2d{name}", call, (apart(*x),), True)
     yield Operation(
         "max_pool2d with indices",
@@ -366,14 +370,15 @@ def _pooling() -> Iterator[Operation]:
         "lp_pool2d", _functional("lp_pool2d", 3.0, 2), (within(0.3, 2, 1, 2, 4, 5),), True
     )
     yield Operation("max_pool2d_gather", _gathered, (apart(1, 2, 3, 4),), True)
-    for name, x, arguments, keywords in (
+    means: tuple[Call, ...] = (
         ("", (2, 2, 5, 4), (2,), {}),
         (" padded", (1, 2, 5, 6), (3, 2, 1, True, False), {}),
         (" counting the padding", (1, 1, 4, 6), ((3, 2), 2, (1, 0), True, True), {}),
         (" counting both paddings", (1, 1, 6, 4), ((2, 3), 2, 1, True, True), {}),
         (" divisor", (1, 2, 4, 5), ((2, 3), 1), {"divisor_override": 5}),
-    ):
-        call = _functional("avg_pool2d", *arguments, **keywords)  # type: ignore[arg-type]
+    )
+    for name, x, arguments, keywords in means:
+        call = _functional("avg_pool2d", *arguments, **keywords)
         yield Operation(f"avg_pool2d{name}", call, (normal(*x),), True)
     yield Operation(
         "adaptive_avg_pool2d", _functional("adaptive_avg_pool2d", (3, 2)), (normal(1, 2, 7, 5),)
@@ -381,8 +386,8 @@ def _pooling() -> Iterator[Operation]:
 
 
 def _normalisation() -> Iterator[Operation]:
-    def call(x: Tensor, *affine: Tensor) -> Tensor:
-        return F.batch_norm(x, None, None, *affine, training=True, eps=1e-3)
+    def call(x: Tensor, weight: Any = None, bias: Any = None) -> Tensor:
+        return F.batch_norm(x, None, None, weight, bias, training=True, eps=1e-3)
 
     affine = normal(2), normal(2)
     yield Operation("batch_norm", call, (normal(3, 2, 2, 2), *affine), True)

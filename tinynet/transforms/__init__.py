@@ -1,14 +1,42 @@
 """Changes to images on their way from a dataset to a network, with torchvision's names."""
 
-from .convert import Compose, Lambda, Normalize, ToTensor
-from .geometry import Pad, RandomCrop, RandomHorizontalFlip
+from .colour import ColorJitter, Grayscale, Lighting
+from .compose import Compose, Lambda, RandomApply
+from .convert import Normalize, PILToTensor, ToPILImage, ToTensor
+from .geometry import (
+    CenterCrop,
+    FiveCrop,
+    InterpolationMode,
+    Pad,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    RandomRotation,
+    RandomVerticalFlip,
+    Resize,
+    TenCrop,
+)
 
 __all__ = [
+    "CenterCrop",
+    "ColorJitter",
     "Compose",
+    "FiveCrop",
+    "Grayscale",
+    "InterpolationMode",
     "Lambda",
+    "Lighting",
     "Normalize",
+    "PILToTensor",
     "Pad",
+    "RandomApply",
     "RandomCrop",
     "RandomHorizontalFlip",
+    "RandomResizedCrop",
+    "RandomRotation",
+    "RandomVerticalFlip",
+    "Resize",
+    "TenCrop",
+    "ToPILImage",
     "ToTensor",
 ]

@@ -1,8 +1,8 @@
-"""From pictures to normalised tensors."""
+"""Between pictures and tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,37 +16,6 @@ def is_picture(image: Any) -> bool:
     from PIL import Image
 
     return isinstance(image, Image.Image)
-
-
-class Compose:
-    """One transform after another."""
-
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
-        self.transforms = transforms
-
-    def __call__(self, image: Any) -> Any:
-        for transform in self.transforms:
-            image = transform(image)
-        return image
-
-    def __repr__(self) -> str:
-        lines = "".join(f"\n    {transform}" for transform in self.transforms)
-        return f"Compose({lines}\n)"
-
-
-class Lambda:
-    """A function as a transform."""
-
-    def __init__(self, lambd: Callable[[Any], Any]) -> None:
-        if not callable(lambd):
-            raise TypeError(f"Argument lambd should be callable, got {type(lambd).__name__!r}")
-        self.lambd = lambd
-
-    def __call__(self, image: Any) -> Any:
-        return self.lambd(image)
-
-    def __repr__(self) -> str:
-        return "Lambda()"
 
 
 class ToTensor:
@@ -74,6 +43,71 @@ class ToTensor:
 
     def __repr__(self) -> str:
         return "ToTensor()"
+
+
+class PILToTensor:
+    """A PIL image as a tensor (C, H, W) of the same numbers, uint8 for most."""
+
+    def __call__(self, image: Any) -> Tensor:
+        if not is_picture(image):
+            raise TypeError(f"pic should be PIL Image. Got {type(image)}")
+        array = np.array(image)
+        planes = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+        if planes.dtype == np.uint16:
+            planes = planes.astype(np.int16)  # as torchvision does
+        return wrap(np.array(planes, order="C"))
+
+    def __repr__(self) -> str:
+        return "PILToTensor()"
+
+
+class ToPILImage:
+    """A tensor (C, H, W) or (H, W), or an array (H, W, C) or (H, W), as a PIL image.
+
+    Floats of a tensor, 0 to 1, become bytes 0 to 255, rounded down as torchvision does.
+    mode: PIL's name of the colours; None chooses L, LA, RGB or RGBA by C, and for one channel of
+        other types I;16, I or F.
+    """
+
+    def __init__(self, mode: str | None = None) -> None:
+        self.mode = mode
+
+    def __call__(self, image: Any) -> Any:
+        from PIL import Image
+
+        if isinstance(image, Tensor):
+            if image.ndim not in (2, 3):
+                raise ValueError(f"pic should be 2/3 dimensional. Got {image.ndim} dimensions.")
+            array = image.detach().cpu().numpy()
+            if image.is_floating_point() and self.mode != "F":
+                array = (array * 255).astype(np.uint8)
+            array = array if array.ndim == 2 else np.moveaxis(array, 0, -1)
+        elif isinstance(image, np.ndarray):
+            array = image
+            if array.ndim not in (2, 3):
+                raise ValueError(f"pic should be 2/3 dimensional. Got {array.ndim} dimensions.")
+        else:
+            raise TypeError(f"pic should be Tensor or ndarray. Got {type(image)}.")
+        channels = array.shape[2] if array.ndim == 3 else 1
+        if channels not in (1, 2, 3, 4):
+            raise ValueError(f"pic should not have > 4 channels. Got {channels} channels.")
+        array = np.ascontiguousarray(array[..., 0] if array.shape[2:] == (1,) else array)
+        if channels == 1 and array.dtype.kind == "i" and array.itemsize == 8:
+            array = array.astype(np.int32)
+        if channels > 1 and array.dtype != np.uint8:
+            raise TypeError(f"Input type {array.dtype} is not supported")
+        picture = Image.fromarray(array)
+        natural = {1: picture.mode, 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+        mode = self.mode or natural
+        if mode == natural:
+            return picture
+        possible = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}
+        if mode not in possible.get(channels, ()):
+            raise ValueError(f"Mode {mode} does not fit an image of {channels} channels")
+        return Image.frombytes(mode, picture.size, array.tobytes())
+
+    def __repr__(self) -> str:
+        return "ToPILImage(" + (f"mode={self.mode}" if self.mode is not None else "") + ")"
 
 
 class Normalize:

@@ -21,7 +21,7 @@ class Dataset(Generic[T_co]):
     def __getitem__(self, index: Any) -> T_co:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
-    def __add__(self, other: Dataset[Any]) -> ConcatDataset[Any]:
+    def __add__(self, other: Dataset[Any]) -> Dataset[Any]:
         return ConcatDataset([self, other])
 
 
@@ -34,6 +34,25 @@ class IterableDataset(Dataset[T_co]):
 
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
+
+    def __add__(self, other: Dataset[Any]) -> Dataset[Any]:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset[T_co]):
+    """Iterable datasets one behind another; each worker goes through all of them."""
+
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
+        self.datasets = list(datasets)
+        if not all(isinstance(dataset, IterableDataset) for dataset in self.datasets):
+            raise AssertionError("ChainDataset only supports IterableDataset")
+
+    def __iter__(self) -> Iterator[T_co]:
+        for dataset in self.datasets:
+            yield from cast("IterableDataset[T_co]", dataset)
+
+    def __len__(self) -> int:
+        return sum(_length(dataset) for dataset in self.datasets)
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
@@ -127,6 +146,23 @@ def random_split(
         Subset(dataset, order[stop - count : stop])
         for stop, count in zip(itertools.accumulate(counts), counts, strict=True)
     ]
+
+
+def redrawn_splits(
+    dataset: Dataset[T_co],
+    lengths: Sequence[int | float],
+    times: int,
+    generator: Generator | None = None,
+) -> Iterator[list[Subset[T_co]]]:
+    """A new `random_split` each time it is asked for the next, `times` in all: one per epoch.
+
+    for train, test in redrawn_splits(dataset, [0.8, 0.2], epochs): ...
+
+    An item is then sometimes trained on and sometimes tested with, so a test says how well the
+    network fits, not how well it does on what it has never seen.
+    """
+    for _ in range(times):
+        yield random_split(dataset, lengths, generator)
 
 
 def _length(dataset: Any) -> int:

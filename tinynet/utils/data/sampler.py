@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from ...random import Generator, default_generator
 
 T_co = TypeVar("T_co", covariant=True)
@@ -89,6 +91,54 @@ class SubsetRandomSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler[int]):
+    """Item i with a probability in proportion to weights[i].
+
+    num_samples: how many to draw.  replacement: whether an item may come more than once; without
+        it there must be enough items with a positive weight.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[float],
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
+            raise ValueError(
+                f"num_samples should be a positive integer value, but got num_samples={num_samples}"
+            )
+        if not isinstance(replacement, bool):
+            raise ValueError(
+                f"replacement should be a boolean value, but got replacement={replacement}"
+            )
+        self.weights = np.array(weights, np.float64)
+        if self.weights.ndim != 1:
+            raise ValueError(
+                f"weights should be a 1d sequence but given weights have shape {self.weights.shape}"
+            )
+        if not (self.weights >= 0).all() or not 0 < self.weights.sum() < np.inf:
+            raise ValueError("weights should be finite, not negative, and not all zero")
+        if not replacement and num_samples > np.count_nonzero(self.weights):
+            raise ValueError(
+                f"{num_samples} samples cannot be drawn without replacement: only "
+                f"{np.count_nonzero(self.weights)} weights are positive"
+            )
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        random = (self.generator or default_generator).numpy
+        p = self.weights / self.weights.sum()
+        drawn = random.choice(len(p), self.num_samples, replace=self.replacement, p=p)
+        return iter(drawn.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
 
 
 class BatchSampler(Sampler[list[int]]):
