@@ -80,6 +80,7 @@ def test_train_prints_what_it_does_in_lines_that_can_be_parsed(run):
         "test_accuracy",
         "seconds",
     ]
+    assert int(lines[-3]["peak_memory_mib"]) > 20
     assert lines[-2] == {"test_accuracy": epochs[-1]["test_accuracy"]}
     assert lines[-1] == {"saved": str(folder)}
     recorded = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
@@ -149,7 +150,11 @@ def sentence(result):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--model", "alexnet"], "alexnet; there are: convnet"),
+        (["--model", "alexnet"], "AlexNet takes images of at least 63x63, not 8x8"),
+        (["--model", "lexnet"], "lexnet; there are: alexnet"),
+        (["--data", "folder:nowhere"], "There is no folder nowhere"),
+        (["--freeze", "head"], "The network has no part 'head'"),
+        (["--from", "nowhere"], "There is no run nowhere"),
         (["--model", "lenet5"], "LeNet5 takes images of 28x28 or 32x32, not 8x8"),
         (["--data", "cats"], "There is no data called 'cats'; there are clothes, digits"),
         (["--data", "mnist:nowhere"], "train-images-idx3-ubyte.gz is neither in nowhere"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,18 @@ def test_every_name_makes_a_network(name: str, blank: None) -> None:
     if name.startswith(("alexnet", "vgg", "inception")):
         with pytest.raises(ValueError, match=rf"at least {least}x{least}, not 31x40"):
             models.get_model(name, image_size=(31, 40))
+
+
+def test_the_documented_sizes(blank: None) -> None:
+    """The table in docs/models.md: names, image shapes and numbers of parameters."""
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| .* \| ([\dx]+) \| ([\d,]+) \|", text, re.MULTILINE)
+    assert {name for name, _, _ in rows} == {
+        name for name in models.list_models() if not name.endswith("_bn")
+    }
+    for name, shape, count in rows:
+        assert "x".join(map(str, models.image_shape(name))) == shape
+        assert f"{parameters(models.get_model(name)):,}" == count, name
 
 
 def test_layers_of_alexnet(blank: None) -> None:

@@ -90,6 +90,18 @@ def test_sparse() -> None:
     assert values[values != 0].std() == pytest.approx(2, rel=0.1)
 
 
+@pytest.mark.parametrize("name", ["constant", "xavier_uniform", "kaiming_normal", "orthogonal"])
+def test_old_spellings(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    arguments = [3.0] if name == "constant" else []
+    with pytest.warns(FutureWarning) as ours:
+        t = getattr(init, name)(tinynet.zeros(4, 4), *arguments)
+    assert (t != 0).all()
+    with pytest.warns(FutureWarning) as theirs:
+        getattr(torch.nn.init, name)(torch.zeros(4, 4), *arguments)
+    assert str(ours[0].message) == str(theirs[0].message)
+
+
 def test_gains() -> None:
     torch = pytest.importorskip("torch")
     for name, param in (("relu", None), ("tanh", None), ("leaky_relu", 0.3), ("selu", None)):

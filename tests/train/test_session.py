@@ -81,7 +81,14 @@ def test_data_from_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"model": "alexnet"}, "alexnet"),
+        ({"model": "alexnet"}, "AlexNet takes images of at least 63x63, not 8x8"),
+        ({"model": "lexnet"}, "Unknown model lexnet; there are: alexnet, "),
+        ({"schedule": "fast"}, "no schedule called 'fast'; there are one-cycle, plateau, const"),
+        ({"micro_batch": 0}, "micro_batch must be at least 1, not 0"),
+        ({"resplit": True}, "Only a folder of images without train/ and test/ can be split anew"),
+        ({"freeze": "head"}, "no part 'head' that could be frozen; it has features, classifier"),
+        ({"freeze": "features,classifier"}, "nothing left to train"),
+        ({"start": "nowhere"}, "There is no run nowhere"),
         ({"optimizer": "magic"}, "no optimizer called 'magic'; there are adamw, adam, sgd"),
         ({"device": "abacus"}, "expected cpu or cuda"),
         ({"lr": -1.0}, "learning rate must be positive and finite, not -1"),
@@ -102,7 +109,7 @@ def test_there_is_no_cuda_yet_with_or_without_a_gpu():
         resolve_device("cuda")
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "momentum"])
 def test_optimizers_follow_the_one_cycle_schedule(name):
     config = Config(optimizer=name, lr=0.5)
     model = tinynet.nn.Linear(2, 2)

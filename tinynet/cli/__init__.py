@@ -40,17 +40,48 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--model", default="convnet", show_default=True, help="convnet, lenet5 or mlp.")
+@click.option(
+    "--model",
+    default="convnet",
+    show_default=True,
+    help="convnet, lenet5, mlp, alexnet, vgg16, resnet18, inception_v3, ...",
+)
 @click.option(
     "--data",
     default="clothes",
     show_default=True,
-    help="clothes or digits (in this package), mnist:FOLDER or fashion-mnist:FOLDER.",
+    help="clothes or digits (in this package); mnist:FOLDER, fashion-mnist:FOLDER, cifar10:FOLDER "
+    "or cifar100:FOLDER; folder:FOLDER for image files in FOLDER/train/CLASS and FOLDER/val/CLASS, "
+    "or in FOLDER/CLASS, of which a fifth is kept to test.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="How often each image is shown.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images per step.")
-@click.option("--optimizer", help="adamw, adam or sgd (with Nesterov's momentum).")
-@click.option("--lr", type=float, help="The highest learning rate of the one-cycle schedule.")
+@click.option(
+    "--micro-batch",
+    type=click.IntRange(min=1),
+    help="Images in the network at once: a step's gradients are added up part by part, which takes "
+    "less memory.",
+)
+@click.option("--image-size", type=click.IntRange(min=1), help="Side of the images.")
+@click.option(
+    "--optimizer", help="adamw, adam, sgd (with Nesterov's momentum) or momentum (without)."
+)
+@click.option("--lr", type=float, help="The highest learning rate of the schedule.")
+@click.option("--schedule", help="one-cycle, plateau or constant.")
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(),
+    help="A run whose weights to start from, where they fit: transfer learning.",
+)
+@click.option("--freeze", help="Parts of the network not to train, such as features.")
+@click.option(
+    "--per-class", type=click.IntRange(min=1), help="Train on so many images of each class only."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=0), help="Processes that decode a folder's images."
+)
+@click.option("--resplit", is_flag=True, default=None, help="Split a folder anew each epoch.")
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed gives the same run.")
 @click.option("--device", help="cpu or cuda.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU kernels.")
@@ -59,6 +90,9 @@ def main() -> None:
 )
 def train(threads: int | None, out: str | None, **choices: Any) -> int:
     """Train a network; without arguments, ConvNet on the clothes in this package.
+
+    alexnet and vgg are trained as published unless options say otherwise: momentum 0.9, weight
+    decay 0.0005, batches of 128 and 256, random crops and mirrored images.
 
     Prints what it is going to do, a line per epoch, the accuracy on the test images and where
     everything was saved. When the output is not a terminal, every line is `name value` pairs.

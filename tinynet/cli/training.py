@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..train import Config, EpochRecord, Plan, Report, Run, train
+from ..train import EpochRecord, Plan, Report, Run, configure, peak_memory, train
 from . import INTERRUPTED
 from .output import on_terminal, plain, sentences, set_threads
 
@@ -18,7 +18,7 @@ def run_training(choices: dict[str, Any], threads: int | None, out: str | None) 
     """Train, report, and return the exit code."""
     with sentences():
         threads = set_threads(threads)
-        config = Config(**choices)
+        config = configure(choices)
         report = TerminalReport(threads) if on_terminal() else PlainReport(threads)
         try:
             with announcing(report), report:
@@ -97,8 +97,8 @@ class PlainReport(CommandReport):
         plain(model=config.model, parameters=plan.parameters)
         plain(
             data=config.data,
-            train=len(data.x_train),
-            test=len(data.x_test),
+            train=data.train_size,
+            test=len(data.test_labels),
             classes=len(data.classes),
             image="x".join(map(str, data.shape)),
         )
@@ -107,7 +107,10 @@ class PlainReport(CommandReport):
             lr=f"{plan.lr:g}",
             batch_size=config.batch_size,
             epochs=config.epochs,
+            **({} if config.micro_batch is None else {"micro_batch": config.micro_batch}),
         )
+        if config.start is not None or plan.frozen:
+            plain(start=config.start or "anew", frozen=plan.frozen)
         plain(device=config.device, threads=self.threads, seed=config.seed)
 
     def compiling(self, kernel: str) -> None:
@@ -130,6 +133,9 @@ class PlainReport(CommandReport):
         click.echo(f"tinynet: {reason}", err=True)
 
     def end(self, run: Run, history: list[EpochRecord]) -> None:
+        peak = peak_memory()
+        if peak is not None:
+            plain(peak_memory_mib=round(peak / 2**20))
         plain(test_accuracy=history[-1].test_accuracy)
         plain(saved=run.folder)
 
@@ -176,21 +182,26 @@ class TerminalReport(CommandReport):
         self._fact("model", f"{config.model}, {plan.parameters:,} parameters")
         self._fact(
             "data",
-            f"{config.data}: {len(data.x_train):,} images to train on, {len(data.x_test):,} to "
-            f"test, {height}x{width}x{channels}, {len(data.classes)} classes",
+            f"{config.data}: {data.train_size:,} images to train on, {len(data.test_labels):,} "
+            f"to test, {height}x{width}x{channels}, {len(data.classes)} classes",
         )
         self._fact(
             "training",
             f"{config.epochs} epochs, batches of {config.batch_size}, {config.optimizer}, "
             f"learning rate up to {plan.lr:g}",
         )
+        if config.micro_batch is not None:
+            self._fact("", f"{config.micro_batch} images in the network at once")
+        if config.start is not None or plan.frozen:
+            start = f"from {config.start}" if config.start else "anew"
+            self._fact("start", f"{start}, {plan.frozen:,} parameters frozen")
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         self._fact("device", f"{config.device}, {threads}, seed {config.seed}")
         self.console.print()
         self.console.print("".join(f"{name:>{width}}" for name, width in self.COLUMNS), style="dim")
         self.task = self.progress.add_task(
             f"epoch 1/{config.epochs}",
-            total=config.epochs * len(data.x_train),
+            total=config.epochs * data.train_size,
             figures="",
             pace="",
         )
@@ -212,7 +223,7 @@ class TerminalReport(CommandReport):
 
     def batch(self, epoch: int, images: int, loss: float, accuracy: float) -> None:
         assert self.plan is not None
-        total = len(self.plan.data.x_train)
+        total = self.plan.data.train_size
         speed = self.progress.tasks[0].speed
         self.progress.update(
             self.task,
@@ -246,6 +257,9 @@ class TerminalReport(CommandReport):
         self._fact(
             "test", f"{history[-1].test_accuracy:.1%} of the test images are recognised", "bold"
         )
+        peak = peak_memory()
+        if peak is not None:
+            self._fact("memory", f"{peak / 2**20:,.0f} MiB at most")
         self._fact("saved", f"{run.folder}")
         self._fact("", ", ".join(sorted(path.name for path in run.folder.iterdir())))
         if self.reason is not None:

@@ -11,12 +11,16 @@ import numpy as np
 
 from ..autograd.tape import wrap
 from ..datasets import normalise
+from ..datasets.folder import default_loader
 from ..io import read_image
 from ..metrics import confusion_matrix
 from ..nn import functional as F
+from ..ops.shape import stack
 from ..train import Run, load_data, resolve_device
-from ..train.loop import evaluate, predict
+from ..train.data import evaluation_transform
+from ..train.loop import evaluate_batches, predict
 from ..train.recipe import check_fits
+from ..train.session import TEST_BATCH
 from .output import on_terminal, plain, sentences, set_threads
 
 BAR = 30
@@ -32,19 +36,29 @@ def run_evaluation(
         device = resolve_device(device_name)
         run = Run.open(Path(folder))
         model = run.model().to(device)
-        data = load_data(data_name or run.config.data, (run.mean, run.std))
+        name = data_name or run.config.data
+        data = load_data(
+            name,
+            (run.mean, run.std),
+            # a folder's images have any size, those of other data their own unless it was changed
+            image_size=run.shape[1] if name.startswith("folder:") else run.config.image_size,
+            seed=run.config.seed,
+            workers=run.config.workers,
+        )
         check_fits(data, run.shape, run.classes)
-        result = evaluate(model, data.x_test.to(device), data.y_test.to(device))
-    matrix = confusion_matrix(result.probabilities, data.y_test.numpy())
+        batches = data.test_batches(run.config.micro_batch or TEST_BATCH)
+        result = evaluate_batches(model, ((x.to(device), y.to(device)) for x, y in batches))
+    images = len(data.test_labels)
+    matrix = confusion_matrix(result.probabilities, data.test_labels)
     counts = matrix.sum(axis=1)
     shares = np.diag(matrix) / np.maximum(counts, 1)
     if not on_terminal():
-        plain(test_accuracy=result.accuracy, test_loss=result.loss, images=len(data.x_test))
+        plain(test_accuracy=result.accuracy, test_loss=result.loss, images=images)
         for name, share, count in zip(run.classes, shares, counts, strict=True):
             plain(class_accuracy=float(share), images=count, name=name)
         return
     click.echo(
-        f"{run.config.model} on {data.name}: {result.accuracy:.1%} of {len(data.x_test):,} test "
+        f"{run.config.model} on {data.name}: {result.accuracy:.1%} of {images:,} test "
         f"images right, loss {result.loss:.3f}"
     )
     for line in bars(run.classes, shares):
@@ -59,10 +73,16 @@ def run_prediction(
         device = resolve_device(device_name)
         run = Run.open(Path(folder))
         model = run.model().to(device)
-        read = [read_image(path, run.shape, invert=invert) for path in images]
-        x = wrap(normalise(np.stack([pixels for pixels, _ in read]), run.mean, run.std))
+        if run.config.data.startswith("folder:"):
+            prepare = evaluation_transform(run.shape[1], (run.mean, run.std))
+            x = stack([prepare(default_loader(path)) for path in images])
+            exchanged = [False] * len(images)
+        else:
+            read = [read_image(path, run.shape, invert=invert) for path in images]
+            x = wrap(normalise(np.stack([pixels for pixels, _ in read]), run.mean, run.std))
+            exchanged = [inverted for _, inverted in read]
         probabilities = F.softmax(predict(model, x.to(device)), dim=1).cpu().numpy()
-    for path, row, (_, inverted) in zip(images, probabilities, read, strict=True):
+    for path, row, inverted in zip(images, probabilities, exchanged, strict=True):
         best = np.argsort(-row, kind="stable")[:top]
         if on_terminal():
             click.echo(path + ("  (light and dark exchanged)" if inverted else ""))

@@ -22,6 +22,7 @@ class Maker:
     what one file does to a shared object would be seen by the next."""
 
     __slots__ = ("make",)
+    make: Callable[..., Any]
 
     def __init__(self, make: Callable[..., Any]) -> None:
         object.__setattr__(self, "make", make)

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -118,6 +118,7 @@ class _StorageType:
     """What a file's `torch.FloatStorage` stands for."""
 
     __slots__ = ("name",)
+    name: str
 
     def __init__(self, name: str) -> None:
         object.__setattr__(self, "name", name)
@@ -128,7 +129,7 @@ class _StorageType:
     def __setstate__(self, state: Any) -> None:
         raise FileFormatError("a storage's type cannot be changed")
 
-    def array(self, content: bytes, order: str) -> np.ndarray:
+    def array(self, content: bytes, order: Literal["<", ">"]) -> np.ndarray:
         """The storage's elements, in this machine's byte order."""
         if self.name == BFLOAT16:
             upper = np.frombuffer(content, f"{order}u2").astype(np.uint32)
@@ -195,7 +196,7 @@ def _read_zip(content: bytes, source: Any) -> Any:
                 raise FileFormatError(f"{source} is a zip archive, but not one of PyTorch's.")
             folder = entries[0].removesuffix("data.pkl")
             names = set(archive.namelist())
-            order = "<"
+            order: Literal["<", ">"] = "<"
             if f"{folder}byteorder" in names:
                 order = ">" if archive.read(f"{folder}byteorder") == b"big" else "<"
             storages: dict[str, np.ndarray] = {}
@@ -233,7 +234,8 @@ def _read_legacy(content: bytes, source: Any) -> Any:
     if read_pickle(stream, none, source) != LEGACY_PROTOCOL:
         raise FileFormatError(f"{source} has an unknown version of PyTorch's old format.")
     facts = read_pickle(stream, none, source)
-    order = "<" if not isinstance(facts, dict) or facts.get("little_endian", True) else ">"
+    little = not isinstance(facts, dict) or facts.get("little_endian", True)
+    order: Literal["<", ">"] = "<" if little else ">"
     # the object comes before its storages: it is read a first time to learn their types
     kinds: dict[str, _StorageType] = {}
 

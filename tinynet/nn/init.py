@@ -6,8 +6,10 @@ number goes to: for w (K, C, R, S) they are C*R*S and K*R*S.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -210,3 +212,32 @@ def uniform_bias_(bias: Tensor | None, weight: Tensor) -> None:
         fan_in = _fans(weight)[0]
         bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
         uniform_(bias, -bound, bound)
+
+
+def _old_spelling(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`normal` for `normal_`, as books from before 2018 write it."""
+    name = function.__name__
+
+    @functools.wraps(function)
+    def old(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return function(*args, **kwargs)
+
+    return old
+
+
+uniform = _old_spelling(uniform_)
+normal = _old_spelling(normal_)
+constant = _old_spelling(constant_)
+eye = _old_spelling(eye_)
+dirac = _old_spelling(dirac_)
+sparse = _old_spelling(sparse_)
+orthogonal = _old_spelling(orthogonal_)
+xavier_uniform = _old_spelling(xavier_uniform_)
+xavier_normal = _old_spelling(xavier_normal_)
+kaiming_uniform = _old_spelling(kaiming_uniform_)
+kaiming_normal = _old_spelling(kaiming_normal_)

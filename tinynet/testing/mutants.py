@@ -31,10 +31,12 @@ import numpy as np
 
 import tinynet.kernels as kernels
 
+from ..autograd import engine
 from ..autograd.gradcheck import GradcheckError
+from ..autograd.gradcheck.problem import as_tuple, is_differentiable
 from ..autograd.mode import no_grad
 from ..autograd.tape import wrap
-from .operations import OPERATIONS, Operation, covered_by, discover, observed
+from .operations import NUMPY, OPERATIONS, Operation, covered_by, discover, observed
 
 ROWS = 12  # the most rows that are tried on a mutant, cheapest first
 
@@ -53,13 +55,19 @@ class Mutant:
     name: str
     broken: Callable[[Watch], AbstractContextManager[None]]
     checks: tuple[tuple[Operation, int, str], ...]  # (row, order, backend)
-    always: bool = True  # it changes something wherever the derivative is not 0
+    always: bool = (
+        True  # it acts wherever the derivative is not 0, or is an edit that is taken to act
+    )
 
     def run(self) -> str:
         """ "caught", "survived", or "idle" if it changed nothing in any of its checks."""
         watch = Watch()
         for row, order, backend in self.checks:
             with self.broken(watch):
+                if not self.always and not watch.changed:
+                    _probe(row, order, backend)
+                    if not watch.changed:  # the damage does not apply to this row
+                        continue
                 try:
                     passed = bool(row.check(order, backend))
                 except (GradcheckError, ArithmeticError, LookupError, NameError):
@@ -75,6 +83,29 @@ class Mutant:
             if not passed:
                 return "caught"
         return "survived" if watch.changed or self.suite in ("formulas", "sources") else "idle"
+
+
+def _probe(row: Operation, order: int, backend: str) -> None:
+    """Differentiate the row once, unchecked: cheap, and enough to see whether a mutant acts."""
+    random = np.random.default_rng(0)
+    with kernels.use(None if backend == NUMPY else backend):
+        given = row.inputs()
+        inputs = [x for x in given if x.requires_grad]
+        outputs: Any = as_tuple(row.call(*given))
+        for step in range(order):
+            outputs = [y for y in outputs if is_differentiable(y)]
+            if not outputs:
+                return
+            vs = [wrap(random.standard_normal(y.array.shape)) for y in outputs]
+            if step + 1 < order:
+                inputs += [v.requires_grad_() for v in vs]
+            outputs = engine.grad(
+                outputs,
+                [x for x in inputs if not any(x is v for v in vs)],
+                vs,
+                create_graph=step + 1 < order,
+                materialize_grads=True,
+            )
 
 
 @dataclass

@@ -1,17 +1,34 @@
 """Training a classifier of images, and the folder that a training leaves behind."""
 
 from .config import Config, UserError
-from .data import ImageData, load_data
-from .loop import Evaluation, evaluate, train_epoch
-from .recipe import OPTIMIZERS, architecture, build_model, build_optimizer, resolve_device
+from .data import FolderData, ImageData, load_data
+from .loop import (
+    Evaluation,
+    evaluate,
+    evaluate_batches,
+    peak_memory,
+    train_batches,
+    train_epoch,
+)
+from .recipe import (
+    OPTIMIZERS,
+    architecture,
+    build_model,
+    build_optimizer,
+    configure,
+    resolve_device,
+)
+from .regression import evaluation_loss, fit_epoch
 from .run import Run
 from .session import EpochRecord, Plan, Report, train
+from .transfer import freeze, start_from
 
 __all__ = [
     "OPTIMIZERS",
     "Config",
     "EpochRecord",
     "Evaluation",
+    "FolderData",
     "ImageData",
     "Plan",
     "Report",
@@ -20,9 +37,17 @@ __all__ = [
     "architecture",
     "build_model",
     "build_optimizer",
+    "configure",
     "evaluate",
+    "evaluate_batches",
+    "evaluation_loss",
+    "fit_epoch",
+    "freeze",
     "load_data",
+    "peak_memory",
     "resolve_device",
+    "start_from",
     "train",
+    "train_batches",
     "train_epoch",
 ]

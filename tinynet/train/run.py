@@ -19,7 +19,7 @@ from typing import Any
 from .. import metrics, viz
 from ..io import load_safetensors, save_safetensors, write_atomically
 from .config import Config, UserError
-from .data import ImageData
+from .data import Data, Number
 from .loop import Evaluation
 from .recipe import build_model
 
@@ -35,13 +35,11 @@ class Run:
     architecture: dict[str, Any]
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
-    mean: float
-    std: float
+    mean: Number
+    std: Number
 
     @classmethod
-    def create(
-        cls, folder: Path, config: Config, architecture: dict[str, Any], data: ImageData
-    ) -> Run:
+    def create(cls, folder: Path, config: Config, architecture: dict[str, Any], data: Data) -> Run:
         """Make the folder and write config.json.
 
         architecture: the arguments that the network was made with.
@@ -85,8 +83,8 @@ class Run:
                 dict(description["architecture"]),
                 tuple(description["classes"]),
                 (channels, height, width),
-                float(image["mean"]),
-                float(image["std"]),
+                _number(image["mean"]),
+                _number(image["std"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
@@ -117,13 +115,13 @@ class Run:
             file.write(json.dumps(record) + "\n")
 
     def save_pictures(
-        self, history: Sequence[Mapping[str, Any]], data: ImageData, result: Evaluation
+        self, history: Sequence[Mapping[str, Any]], data: Data, result: Evaluation
     ) -> None:
         """Draw the learning curves, the confusion matrix and the mistakes on the test images."""
         title = f"{self.config.model} on {self.config.data}"
-        target = data.y_test.cpu().numpy()
+        target = data.test_labels
         matrix = metrics.confusion_matrix(result.probabilities, target)
-        images = data.x_test.cpu().numpy()
+        images = data.test_images
         for name, figure in (
             ("curves", viz.learning_curves(history, title)),
             ("confusion", viz.confusion(matrix, self.classes, title)),
@@ -133,6 +131,11 @@ class Run:
             ),
         ):
             viz.save(figure, self.folder / f"{name}.png")
+
+
+def _number(value: Any) -> Number:
+    """One number, or one for each channel."""
+    return tuple(float(v) for v in value) if isinstance(value, list) else float(value)
 
 
 def new_folder(config: Config, parent: Path = Path("runs")) -> Path:

@@ -10,22 +10,34 @@ from typing import Any
 
 from .. import random, viz
 from .config import Config, UserError
-from .data import ImageData, load_data
-from .loop import Evaluation, evaluate, train_epoch
-from .recipe import architecture, build_model, build_optimizer, learning_rate, resolve_device
+from .data import Batches, Data, load_data
+from .loop import Evaluation, evaluate_batches, train_batches
+from .recipe import (
+    architecture,
+    build_model,
+    build_optimizer,
+    build_plateau,
+    image_size,
+    learning_rate,
+    resolve_device,
+)
 from .run import Run, new_folder
+from .transfer import freeze, start_from
+
+TEST_BATCH = 250
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is about to be done."""
+    """What is about to be done; frozen: how many of the parameters are not trained."""
 
     config: Config
     lr: float
     model: Any
     parameters: int
-    data: ImageData
+    data: Data
     folder: Path
+    frozen: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,18 +82,30 @@ def train(
     report = report or Report()
     device = resolve_device(config.device)
     peak = learning_rate(config)
-    data = load_data(config.data)
+    data = load_data(
+        config.data,
+        image_size=image_size(config),
+        per_class=config.per_class,
+        seed=config.seed,
+        workers=config.workers,
+        resplit=config.resplit,
+    )
     random.manual_seed(config.seed)
     sizes = architecture(config, data)
     model = build_model(config.model, sizes).to(device)
-    steps = config.epochs * math.ceil(len(data.x_train) / config.batch_size)
+    if config.start is not None:
+        start_from(model, Run.open(Path(config.start)).model().state_dict())
+    frozen = freeze(model, config.freeze.split(",")) if config.freeze else 0
+    steps = config.epochs * math.ceil(data.train_size / config.batch_size)
     optimizer, schedule = build_optimizer(config, model, steps)
+    plateau = build_plateau(config, optimizer)
     run = Run.create(out or new_folder(config), config, sizes, data)
-    x_train, y_train, x_test, y_test = (
-        t.to(device) for t in (data.x_train, data.y_train, data.x_test, data.y_test)
-    )
+
+    def placed(batches: Batches) -> Batches:
+        return ((x.to(device), y.to(device)) for x, y in batches)
+
     parameters = sum(p.numel() for p in model.parameters())
-    report.begin(Plan(config, peak, model, parameters, data, run.folder))
+    report.begin(Plan(config, peak, model, parameters, data, run.folder, frozen))
 
     history: list[EpochRecord] = []
     result: Evaluation | None = None
@@ -89,14 +113,13 @@ def train(
         for epoch in range(1, config.epochs + 1):
             started = time.perf_counter()
             lr = optimizer.param_groups[0]["lr"]
-            loss, accuracy = train_epoch(
+            loss, accuracy = train_batches(
                 model,
                 optimizer,
                 schedule,
-                x_train,
-                y_train,
-                config.batch_size,
+                placed(data.train_batches(config.batch_size)),
                 lambda *so_far, epoch=epoch: report.batch(epoch, *so_far),
+                config.micro_batch,
             )
             seconds = time.perf_counter() - started
             if not math.isfinite(loss):
@@ -104,7 +127,11 @@ def train(
                     f"The loss is {loss} in epoch {epoch}: the training has diverged. Try a lower "
                     f"learning rate than {peak}."
                 )
-            tested = evaluate(model, x_test, y_test)
+            tested = evaluate_batches(
+                model, placed(data.test_batches(config.micro_batch or TEST_BATCH))
+            )
+            if plateau is not None:
+                plateau.step(tested.loss)
             record = EpochRecord(epoch, loss, accuracy, tested.loss, tested.accuracy, lr, seconds)
             run.save_epoch(asdict(record), model)
             history.append(record)

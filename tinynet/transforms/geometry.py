@@ -323,7 +323,7 @@ class RandomCrop:
         if self.padding is not None:
             image = Pad(self.padding, self.fill, self.padding_mode)(image)
         (height, width), (H, W) = self.size, image_size(image)
-        if self.pad_if_needed and (H < height or W < width):
+        if self.pad_if_needed and (height > H or width > W):
             missing = (max(0, width - W), max(0, height - H))
             image = Pad(missing, self.fill, self.padding_mode)(image)
             H, W = image_size(image)
@@ -375,15 +375,15 @@ class RandomResizedCrop:
         H, W = image_size(image)
         for _ in range(10):
             area = H * W * random.uniform(*scale)
-            proportion = math.exp(random.uniform(*(math.log(r) for r in ratio)))
+            proportion = math.exp(random.uniform(math.log(ratio[0]), math.log(ratio[1])))
             width, height = (round(math.sqrt(area * f)) for f in (proportion, 1 / proportion))
             if 0 < width <= W and 0 < height <= H:
                 top = int(random.integers(H - height + 1))
                 return top, int(random.integers(W - width + 1)), height, width
         height, width = H, W
-        if W / H < min(ratio):
+        if min(ratio) > W / H:
             height = round(W / min(ratio))
-        elif W / H > max(ratio):
+        elif max(ratio) < W / H:
             width = round(H * max(ratio))
         return (H - height) // 2, (W - width) // 2, height, width
 
@@ -418,14 +418,14 @@ class RandomRotation:
             degrees = (-degrees, degrees)
         if len(degrees) != 2:
             raise ValueError("degrees should be a sequence of length 2.")
-        self.degrees = [float(d) for d in degrees]
+        self.degrees = [float(degrees[0]), float(degrees[1])]
         self.interpolation = interpolation
         self.expand = expand
         self.center = center
         self.fill = fill
 
     def __call__(self, image: Any) -> Any:
-        angle = float(default_generator.numpy.uniform(*self.degrees))
+        angle = float(default_generator.numpy.uniform(self.degrees[0], self.degrees[1]))
         method = _pillow(self.interpolation)
 
         def rotate(picture: Any) -> Any:

@@ -11,7 +11,7 @@ from .figure import FAINT, INK, TEST, new_figure
 
 
 def mistakes(
-    images: np.ndarray,
+    images: Sequence[np.ndarray] | np.ndarray,
     target: np.ndarray,
     probabilities: np.ndarray,
     classes: Sequence[str],
@@ -22,7 +22,8 @@ def mistakes(
 ) -> Any:
     """A grid of wrongly classified images, with what it saw, how sure it was, and the truth.
 
-    images: (N, H, W) or (N, C, H, W) with C = 1 or 3, of any numeric range.
+    images: (N, H, W) or (N, C, H, W) with C = 1 or 3, of any numeric range; only those shown are
+        looked at.
     target: classes (N,).  probabilities: (N, number of classes).
     """
     target, probabilities = np.asarray(target), np.asarray(probabilities)

@@ -260,8 +260,8 @@ GUESSES: tuple[Callable[[Evidence], str | None], ...] = (
     _flipped,
     _misplaced,
     _diagonal,
-    _low_rank,
     _confined,
+    _low_rank,
     _elementwise,
 )
 

@@ -47,6 +47,16 @@ class Sweep:
     spread: float  # how far those neighbours differ
     conclusion: str = ""
 
+    def agreement(self, allowed: float) -> float | None:
+        """A step that, as well as its neighbour, agrees with backward; None if there is none."""
+        near = [abs(v - self.got) <= allowed for v in self.values]
+        for k in range(len(near) - 1):
+            # Exact zeros at tiny steps: the step was lost in rounding, nothing was measured.
+            lost = self.values[k] == 0 == self.values[k + 1] and self.steps[k] < 1e-7
+            if near[k] and near[k + 1] and not lost:
+                return self.steps[k + 1]
+        return None
+
     def text(self) -> str:
         """One line per step size."""
         lines = ["  step      finite differences   away from backward's"]
@@ -192,10 +202,12 @@ class Report:
                 ax.set(title=title, xlabel="input element", ylabel="output element")
                 figure.colorbar(image, ax=ax)
         if self.sweep is not None:
-            away = np.abs(np.array(self.sweep.values) - self.sweep.got)
-            ax = axes.pop(0)
-            ax.loglog(self.sweep.steps, np.maximum(away, 1e-18), "o-")
-            ax.set(title="step sizes", xlabel="step", ylabel="|differences - backward|")
+            values, ax = np.array(self.sweep.values), axes.pop(0)
+            for label, target in (("backward", self.sweep.got), ("limit", self.sweep.settled)):
+                away = np.maximum(np.abs(values - target), 1e-15)
+                ax.loglog(self.sweep.steps, away, "o-", label=f"away from {label}")
+            ax.set(title="finite differences", xlabel="step", ylabel="distance")
+            ax.legend()
         return figure
 
 
