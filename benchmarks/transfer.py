@@ -3,10 +3,10 @@
     python benchmarks/transfer.py [--seeds 3]
 
 First the time of a training step and the bytes that backward remembers, with all of a network
-trained and with its features frozen. Then ConvNet on a few labelled images per class: from
-scratch, and from a network trained on the package's other images (digits from clothes, clothes
-from digits), with its features frozen or trained on. The accuracy is that of all test images, the
-mean over the seeds.
+trained and with its features frozen. Then ConvNet on five labelled images per class, after more and
+more passes over them: from scratch, and from a network trained on the package's other images
+(digits from clothes, clothes from digits), with its features frozen or trained on. The accuracy is
+that of all test images, the mean over the seeds.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from tinynet.train import (
 from tinynet.train.loop import training_mode
 
 SIZE = 28
-PER_CLASS = (1, 3, 10, 30)
-SOURCE_EPOCHS = 4
-STEPS = 200
+PER_CLASS = 5
+EPOCHS = (2, 4, 8, 16, 32)
+SOURCE_EPOCHS = 3
 
 
 def remembered_bytes(result: tn.Tensor, model: Any) -> int:
@@ -125,23 +125,21 @@ def main() -> None:
     seeds = parser.parse_args().seeds
     print_savings()
     for source, target in (("clothes", "digits"), ("digits", "clothes")):
-        data = load_data(target, image_size=SIZE)
+        few = load_data(target, image_size=SIZE, per_class=PER_CLASS)
         teacher, _ = learn(load_data(source, image_size=SIZE), SOURCE_EPOCHS, seed=0)
         state = teacher.state_dict()
-        print(f"\n{target} from {source}, images per class:" + " " * 4, end="")
-        print("".join(f"{count:>9}" for count in PER_CLASS))
+        print(f"\n{target} from {source}, passes over {PER_CLASS} images a class:", end="")
+        print("".join(f"{epochs:>9}" for epochs in EPOCHS))
         for label, kwargs in (
             ("from scratch", {}),
             ("features frozen", {"state": state, "frozen": True}),
             ("features trained on", {"state": state}),
         ):
             cells = []
-            for count in PER_CLASS:
-                few = data.first_of_each_class(count)
-                epochs = max(1, STEPS // -(-few.train_size // max(10, few.train_size // 4)))
+            for epochs in EPOCHS:
                 scores = [learn(few, epochs, seed, **kwargs)[1] for seed in range(seeds)]
                 cells.append(f"{statistics.mean(scores):>9.1%}")
-            print(f"  {label:<37}" + "".join(cells), flush=True)
+            print(f"  {label:<50}" + "".join(cells), flush=True)
 
 
 if __name__ == "__main__":

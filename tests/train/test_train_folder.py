@@ -180,7 +180,7 @@ def test_full_size_steps_at_224(tmp_path, model):
             "epochs": 4,
             "batch_size": 8,
             "micro_batch": 4,
-            "lr": 0.01 if model == "alexnet" else 0.002,
+            "lr": 0.001,
             "workers": min(2, os.cpu_count() or 1),
         }
     )

@@ -101,15 +101,15 @@ def test_few_images_per_class_and_another_size():
         Config(image_size=0)
 
 
+@pytest.mark.slow
 def test_clothes_teach_digits_to_see(tmp_path):
-    """From 3 labelled digits a class: features learnt on clothes beat features learnt from them."""
-    clothes = Config(per_class=100, epochs=4)
-    run, _ = train(clothes, tmp_path / "clothes")
-    few = {"data": "digits", "image_size": 28, "per_class": 3, "epochs": 20, "batch_size": 10}
+    """In three passes over 5 labelled digits a class, features learnt on clothes are ahead."""
+    run, _ = train(Config(epochs=2), tmp_path / "clothes")
+    few = {"data": "digits", "image_size": 28, "per_class": 5, "epochs": 3, "batch_size": 12}
     _, scratch = train(Config(**few), tmp_path / "scratch")
     transfer = Config(**few, start=str(run.folder), freeze="features")
     second, transferred = train(transfer, tmp_path / "transfer")
-    assert transferred[-1].test_accuracy > scratch[-1].test_accuracy
+    assert transferred[-1].test_accuracy > scratch[-1].test_accuracy + 0.03
     old, new = run.model().state_dict(), second.model().state_dict()
     for name, tensor in old.items():
         unchanged = tensor.shape == new[name].shape and (tensor.numpy() == new[name].numpy()).all()
