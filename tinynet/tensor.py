@@ -827,8 +827,8 @@ class Tensor(TensorBase):
     __mod__ = arithmetic.remainder
     __floordiv__ = arithmetic.floor_divide
     __matmul__ = linalg.matmul
-    __eq__ = arithmetic.eq  # type: ignore[assignment]
-    __ne__ = arithmetic.ne  # type: ignore[assignment]
+    __eq__ = arithmetic.eq
+    __ne__ = arithmetic.ne
     __lt__ = arithmetic.lt
     __le__ = arithmetic.le
     __gt__ = arithmetic.gt

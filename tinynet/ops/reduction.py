@@ -43,6 +43,9 @@ def count(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:
     return math.prod([shape[i] for i in dims])
 
 
+_add_up: Any = np.add.reduce  # NumPy's types of it have no word for a flag that varies
+
+
 def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any = None) -> Any:
     """The sum of an array over dimensions, accurate in float32 too.
 
@@ -63,7 +66,7 @@ def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any =
             key[longest] = slice(n - n % block, n)
             partial = blocks.sum(longest + 1)
             return partial.sum(dims, keepdims=keepdim) + a[tuple(key)].sum(dims, keepdims=keepdim)
-    return np.add.reduce(a, axis=dims, keepdims=keepdim, dtype=dtype)
+    return _add_up(a, axis=dims, keepdims=keepdim, dtype=dtype)
 
 
 def _floats(input: Any, name: str) -> Any:
