@@ -180,9 +180,10 @@ def test_full_size_steps_at_224(tmp_path, model):
             "epochs": 4,
             "batch_size": 8,
             "micro_batch": 4,
-            "lr": 0.001,
+            "lr": 1e-4 if model == "alexnet" else 1e-3,
             "workers": min(2, os.cpu_count() or 1),
         }
     )
     _, history = train(config, tmp_path / "run")
-    assert min(record.loss for record in history[1:]) < history[0].loss
+    # without the noise of dropout and of random crops
+    assert history[-1].test_loss < history[0].test_loss
