@@ -94,8 +94,8 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     tasks = chunks * dims.groups * blocks
     work = dims.flops / 2 / MULTIPLICATIONS
     _sum_weights_task(tasks, x, dy, sums, taps.phases, starts, plan, dims.groups, nanoseconds=work)
+    sums = sums[:, :, : block * positions, :filters]  # the rest of the tiles was never written
     total = sums[0] if chunks == 1 else sums.sum(axis=0)  # chunk after chunk, in order
-    total = total[:, : block * positions, :filters]
     total = total.reshape(dims.groups, blocks * block, positions, filters)[:, :channels]
     return np.ascontiguousarray(total.transpose(0, 3, 1, 2)).reshape(dims.w_shape)
 
