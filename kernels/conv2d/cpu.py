@@ -90,12 +90,13 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     plan, starts = taps.plan(start, rows, dims.Q, block, x.dtype)
     # The sums are kept as (C taps, K), filters innermost, in whole tiles.
     height, width = round_up(block * positions, ROWS), round_up(filters, plan.lanes)
-    sums = np.empty((chunks, dims.groups * blocks, height, width), x.dtype)
+    # Zeros, because the last tiles are not written to their ends.
+    sums = np.zeros((chunks, dims.groups * blocks, height, width), x.dtype)
     tasks = chunks * dims.groups * blocks
     work = dims.flops / 2 / MULTIPLICATIONS
     _sum_weights_task(tasks, x, dy, sums, taps.phases, starts, plan, dims.groups, nanoseconds=work)
-    sums = sums[:, :, : block * positions, :filters]  # the rest of the tiles was never written
     total = sums[0] if chunks == 1 else sums.sum(axis=0)  # chunk after chunk, in order
+    total = total[:, : block * positions, :filters]
     total = total.reshape(dims.groups, blocks * block, positions, filters)[:, :channels]
     return np.ascontiguousarray(total.transpose(0, 3, 1, 2)).reshape(dims.w_shape)
 
