@@ -64,11 +64,13 @@ def test_cpu_agrees_with_reference(case, dtype):
             assert (abs(got - wanted)[known] <= tolerance * size[known]).all()
 
 
-@pytest.mark.parametrize("case", SMALLER, ids=lambda case: case.name)
+# PyTorch takes no empty images.
+TAKEN_BY_TORCH = [case for case in SMALLER if 0 not in case.x]
+
+
+@pytest.mark.parametrize("case", TAKEN_BY_TORCH, ids=lambda case: case.name)
 def test_reference_agrees_with_torch(case):
     torch = pytest.importorskip("torch")
-    if 0 in case.x:
-        pytest.skip("torch takes no empty images")
     F = torch.nn.functional
     x, dy = case.arrays("float64")
     dims = case.dims
