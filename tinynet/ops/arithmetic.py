@@ -99,7 +99,7 @@ def _sub(x, y):
 
 @differentiable(promote=True)
 def _mul(x, y):
-    return x.array * y.array, (lambda dz: dz * y, lambda dz: dz * x)
+    return x.array * y.array, (lambda dz: _mul(dz, y), lambda dz: _mul(dz, x))
 
 
 @differentiable(promote=True)
