@@ -163,11 +163,7 @@ def _record(cls: type[Function], ctx: FunctionCtx, edges: list[Any], outputs: li
         next((i for i, d in enumerate(differentiable) if d is o), None) for o in outputs
     ]
     node = FunctionNode(cls, ctx, edges, pullback)
-    if len(differentiable) == 1:
-        node.shape, node.dtype = differentiable[0].array.shape, differentiable[0].array.dtype
-        differentiable[0]._node = node
-    else:
-        tape.tie(node, differentiable)
+    tape.tie(node, differentiable[0] if len(differentiable) == 1 else tuple(differentiable))
     for output in differentiable:
         if any(output is d for d in ctx._dirty):
             storage_of(output).rebased_at = tick()

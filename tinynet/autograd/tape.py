@@ -334,20 +334,20 @@ def record(operation: Any, inputs: Any, pullbacks: Any, result: Any) -> None:
     else:
         node.joint = True
     node.pullbacks = pullbacks
+    tie(node, result)
+
+
+def tie(node: Node, result: Any) -> None:
+    """Make `node` the origin of a tensor, or of a tuple of several."""
     if result.__class__ is tuple:
-        tie(node, result)
+        node.outputs = [(r.array.shape, r.array.dtype) for r in result]
+        for i, one in enumerate(result):
+            one._node = Output(node, i, one.array)
     else:
         array = result.array
         node.shape = array.shape
         node.dtype = array.dtype
         result._node = node
-
-
-def tie(node: Node, results: Sequence[Any]) -> None:
-    """Make `node` the origin of several results."""
-    node.outputs = [(r.array.shape, r.array.dtype) for r in results]
-    for i, result in enumerate(results):
-        result._node = Output(node, i, result.array)
 
 
 def save_output(node: Node, result: TensorBase) -> None:
