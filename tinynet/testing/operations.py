@@ -251,6 +251,16 @@ def _rows() -> Iterator[Operation]:
     yield Operation("x[key] = v", _assigned, (normal(3, 3), normal(2, 2)))
     yield Operation("x[1].mul_(v)", _in_place_view, (normal(3, 2), normal(2)))
     index = tinynet.tensor([[0, 0, 2], [1, 1, 1]])
+    yield Operation(
+        "interpolate bilinear",
+        _functional("interpolate", size=(3, 5), mode="bilinear"),
+        (normal(1, 2, 4, 3),),
+    )
+    yield Operation(
+        "interpolate nearest",
+        _functional("interpolate", scale_factor=(2, 0.7)),
+        (normal(1, 2, 2, 3),),
+    )
     yield Operation("gather", lambda x: x.gather(1, index), (normal(2, 3),))
     yield Operation("scatter_add", lambda x, y: x.scatter_add(1, index, y), two)
     yield Operation(
