@@ -22,6 +22,15 @@ def logistic_slope(x):
     return np.exp(-x) / (1 + np.exp(-x)) ** 2
 
 
+def scattered(dy, w, add=True):
+    (N, K, P, Q), (_, C, R, S) = dy.shape, w.shape
+    dx = np.zeros((N, C, P + R - 1, Q + S - 1))
+    for n, k, p, q, c, r, s in np.ndindex(N, K, P, Q, C, R, S):
+        part = dy[n, k, p, q] * w[k, c, r, s]
+        dx[n, c, p + r, q + s] = dx[n, c, p + r, q + s] * add + part
+    return dx
+
+
 # name: (right answers, wrong answers)
 ANSWERS = {
     "01-1": ([(1, 1, -1.5), np.array([0.2, 0.2, -0.3])], [(1, 1, -0.5), (1, 1, -2), (1, 1)]),
@@ -42,6 +51,10 @@ ANSWERS = {
         [lambda dy, x: dy, lambda dy, x: x.sigmoid()],
     ),
     "02-5": ([(100, 10, 64000)], [(10, 100, 64000), (100, 10, 1000)]),
+    "04-1": ([940800], [1003520, 313600]),
+    "04-2": ([scattered], [lambda dy, w: scattered(dy, w, add=False), lambda dy, w: dy]),
+    "04-3": ([14.5, 14.45], [1.6, 12.8]),
+    "04-4": ([2.25], [9, 4]),
     "05-1": ([(160, 4640)], [(144, 4608), (160, 528)]),
     "05-2": ([13], [14, 12]),
     "05-3": ([0.006, 0.00607], [0.001, 0.1]),
@@ -49,6 +62,10 @@ ANSWERS = {
         [lambda m: m.diagonal() / m.sum(axis=1)],
         [lambda m: m.diagonal() / m.sum(axis=0), lambda m: m.diagonal().sum() / m.sum()],
     ),
+    "06-1": ([102764544], [102760448, 4096]),
+    "06-2": ([(9, 14)], [(12, 14), (9, 10)]),
+    "06-3": ([105, 105.4], [35.1, 303]),
+    "06-4": ([2178], [2048, 1089]),
 }
 
 

@@ -96,6 +96,24 @@ def _softplus_pullback(answer: Callable[..., Any]) -> str | None:
     return None if report else f"the gradient check says: {report.cause}"
 
 
+# --------------------------------------------------- 4: convolution by loops, im2col, Winograd
+
+
+def _scatters(answer: Callable[..., Any]) -> str | None:
+    from ..kernels.conv2d import naive
+    from ..kernels.conv2d.dims import Conv2dDims
+
+    random = np.random.default_rng(0)
+    dims = Conv2dDims.of((2, 3, 6, 7), (4, 3, 3, 2))
+    dy, w = random.standard_normal(dims.y_shape), random.standard_normal(dims.w_shape)
+    found, expected = _numbers(answer(dy, w)), naive.grad_input(dy, w, dims=dims)
+    if found.shape != expected.shape:
+        return f"for dy {dy.shape} and w {w.shape}, dx is {expected.shape}, yours {found.shape}."
+    if np.allclose(found, expected):
+        return None
+    return "a pixel lies under several windows: add up what each of them sends."
+
+
 # ------------------------------------------------------------------ 5: a ConvNet on real images
 
 
@@ -130,6 +148,16 @@ EXERCISES: dict[str, Known | Tested] = {
         ("c6b897aa97f988e3", "88a8cbb45497a127", "e89ca8a227476bb5"),
         "dW has the shape of W, and each of its numbers is a sum over the batch.",
     ),
+    "04-1": Known(
+        ("52dc3541252c9479",), "each of the 28 x 28 outputs of a filter is a sum over its window."
+    ),
+    "04-2": Tested(_scatters),
+    "04-3": Known(
+        ("6cb145848a8a2e3c",), "channels times filter positions rows, a column for each output."
+    ),
+    "04-4": Known(
+        ("7891101d4de1e877",), "a tile is transformed to 6 by 6 numbers, each multiplied once."
+    ),
     "05-1": Known(
         ("c7b265275f5c4913", "87421465cb8dd108"),
         "weights of one filter times the filters, and one bias for each.",
@@ -141,4 +169,17 @@ EXERCISES: dict[str, Known | Tested] = {
         digits=2,
     ),
     "05-4": Tested(_accuracy_per_class),
+    "06-1": Known(
+        ("243d03c7c8073940",), "every unit has a weight for each of the inputs, and a bias."
+    ),
+    "06-2": Known(
+        ("01d32b31179134d8", "e84d869ae6dfd563"),
+        "each 3x3 adds two pixels of its own input; behind the pooling a pixel is two wide.",
+    ),
+    "06-3": Known(
+        ("c67aedf2aeec4cd3",), "a multiply-add for each output and each number of its window."
+    ),
+    "06-4": Known(
+        ("e255b6ab5e4915ff",), "from the left end to the right there is one more place than steps."
+    ),
 }
