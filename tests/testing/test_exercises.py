@@ -62,6 +62,13 @@ ANSWERS = {
         [lambda m: m.diagonal() / m.sum(axis=1)],
         [lambda m: m.diagonal() / m.sum(axis=0), lambda m: m.diagonal().sum() / m.sum()],
     ),
+    "09-1": ([lambda x: np.where(x > 0, 1, np.exp(x))], [lambda x: np.exp(x), lambda x: x > 0]),
+    "09-2": ([0.0833, 1 / 12], [0.167, 0.333]),
+    "09-3": (
+        [lambda dy, x, g: (dy * g, (dy * x).sum(0))],
+        [lambda dy, x, g: (dy, (dy * x).sum(0)), lambda dy, x, g: (dy * g, x.sum(0))],
+    ),
+    "09-4": ([5.5], [5, 2]),
     "06-1": ([102764544], [102760448, 4096]),
     "06-2": ([(9, 14)], [(12, 14), (9, 10)]),
     "06-3": ([105, 105.4], [35.1, 303]),

@@ -127,6 +127,29 @@ def _accuracy_per_class(answer: Callable[..., Any]) -> str | None:
     return None if np.allclose(found, [0.8, 0.75, 0.75]) else "divide the right ones by the row."
 
 
+# --------------------------------------------------------- 9: your own layer, your own kernel
+
+
+def _layer_scale(answer: Callable[..., Any]) -> str | None:
+    from ..autograd import Function
+    from ..autograd.gradcheck import check as gradcheck
+
+    class LayerScale(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, g: Tensor) -> Tensor:
+            ctx.save_for_backward(x, g)
+            return x * g
+
+        @staticmethod
+        def backward(ctx: Any, dy: Tensor) -> Any:
+            return answer(dy, *ctx.saved_tensors)
+
+    random = np.random.default_rng(0)
+    x, g = (tensor(random.standard_normal(s), requires_grad=True) for s in ((4, 3), (3,)))
+    report = gradcheck(LayerScale.apply, (x, g))
+    return None if report else f"the gradient check says: {report.cause}"
+
+
 EXERCISES: dict[str, Known | Tested] = {
     "01-1": Tested(_computes_and),
     "01-2": Tested(_perceptron_step),
@@ -181,5 +204,13 @@ EXERCISES: dict[str, Known | Tested] = {
     ),
     "06-4": Known(
         ("e255b6ab5e4915ff",), "from the left end to the right there is one more place than steps."
+    ),
+    "09-1": derivative_of(
+        lambda x: np.where(x > 0, x, np.exp(x) - 1), [-3.0, -1.0, -0.1, 0.5, 2.0], "ELU"
+    ),
+    "09-2": Known(("2c9100045097ab74",), "r is 3 there; by b the root has the slope 1 / (2 r)."),
+    "09-3": Tested(_layer_scale),
+    "09-4": Known(
+        ("13f519d7a5827249",), "count the arrays read and written by each of the operations."
     ),
 }
