@@ -52,7 +52,7 @@ def batch_norm(case: Any, dtype: str) -> Iterator[tuple[str, Call]]:
 def cross_entropy(case: Any, dtype: str) -> Iterator[tuple[str, Call]]:
     logits, target, dloss = case.arrays(dtype)
     ignored = {"ignore_index": case.ignore_index}
-    _, logsumexp = kernels.of(logits).cross_entropy.forward(logits, target, **ignored)
+    _, logsumexp, _ = kernels.of(logits).cross_entropy.forward(logits, target, **ignored)
     inputs = dloss, logits, target, logsumexp
     yield "forward", lambda on: on.cross_entropy.forward(logits, target, **ignored)
     yield "backward", lambda on: on.cross_entropy.backward(*inputs, **ignored)
@@ -77,7 +77,13 @@ def matmul(case: Any, dtype: str) -> Iterator[tuple[str, Call]]:
     yield "matmul", lambda on: on.matmul.matmul(a, b)
 
 
-FAMILIES = (conv2d, matmul, pool2d, batch_norm, cross_entropy, dropout, optimizer)
+def pointwise(case: Any, dtype: str) -> Iterator[tuple[str, Call]]:
+    (x,) = case.arrays(dtype)
+    yield "tanh", lambda on: on.pointwise.tanh(x)
+    yield "erf", lambda on: on.pointwise.erf(x)
+
+
+FAMILIES = (conv2d, matmul, pool2d, batch_norm, cross_entropy, dropout, optimizer, pointwise)
 
 
 def choices(family: str) -> Iterator[Any]:

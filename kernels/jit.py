@@ -48,6 +48,8 @@ from numba.core import cgutils, event
 from numba.extending import intrinsic
 from numpy import ndarray
 
+from .dtypes import check_dtypes
+
 # Waking threads costs microseconds, and much more on a computer that has other things to do.
 WORTH_THREADS = 30_000
 
@@ -209,21 +211,6 @@ def _for_each_task(typing, function, parallel, tasks, arguments):
         return context.get_dummy_value()
 
     return types.void(function, int64, int64, arguments), codegen
-
-
-def check_dtypes(first: ndarray, *others: ndarray | None) -> None:
-    """Raises TypeError unless all are float32 or all are float64; None is passed over."""
-    dtype = first.dtype
-    if dtype in _DTYPES and all(other is None or other.dtype == dtype for other in others):
-        return
-    dtypes = {str(array.dtype) for array in (first, *others) if array is not None}
-    raise TypeError(
-        f"kernels take arrays of one dtype, float32 or float64, but got "
-        f"{' and '.join(sorted(dtypes))}. Convert them with .to()."
-    )
-
-
-_DTYPES = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 
 def dense(first: ndarray, *others: ndarray | None) -> list:

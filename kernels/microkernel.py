@@ -3,11 +3,11 @@
     c[i, j] (+)= sum over o < outer and k < inner of
         a[row[i] + o a_outer + k a_step] b[o inner + k, j]
 
-for ROWS rows i and up to PANEL = 3 LANES columns j. A CPU multiplies and adds one vector per cycle
-and unit, but can load only about two: so the tile of c stays in registers for the whole sum (8 x 3
-vectors of the 32 an AVX-512 CPU has), and each step loads three vectors of b, broadcasts eight
-numbers of a, and does twenty-four multiply-adds with them (Goto and van de Geijn 2008, "Anatomy of
-high-performance matrix multiplication").
+for ROWS rows i and up to PANEL = 2 LANES columns j. A CPU multiplies and adds two vectors in a
+cycle, but can load only about two: so the tile of c stays in registers for the whole sum (6 x 2
+vectors of the 16 an AVX2 CPU has), and each step loads two vectors of b, broadcasts six numbers of
+a, and does twelve multiply-adds with them (Goto and van de Geijn 2008, "Anatomy of
+high-performance matrix multiplication"). Two vectors, because channels come in multiples of 16.
 
 Numba does not keep a two-dimensional tile in registers, whatever the loop looks like. So this file
 writes LLVM's intermediate code itself: Numba's @intrinsic lets a function emit it, and LLVM turns
@@ -32,19 +32,19 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-VECTORS = 3  # vectors in a full panel
+VECTORS = 2  # vectors in a full panel
 
 
 def _host() -> tuple[int, int]:
     """(bytes in a vector, rows in a tile) that fill this CPU's vector registers."""
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        return 64, 8  # 32 registers: 8 x 3 sums, 3 of b, 1 of a
+        return 64, 8  # 32 vector registers, but only 16 for the positions of the rows
     if features.get("avx2") and features.get("fma"):
-        return 32, 4  # 16 registers: 4 x 3 sums, 3 of b, 1 of a
+        return 32, 6  # 16 registers: 6 x 2 sums, 2 of b, 1 of a
     if llvm.get_default_triple().startswith(("aarch64", "arm64")):
-        return 16, 8  # NEON has 32 registers
-    return 16, 4  # SSE2 has 16
+        return 16, 8  # NEON has 32 registers of either kind
+    return 16, 6  # SSE2 has 16
 
 
 BYTES, ROWS = _host()
@@ -55,14 +55,14 @@ def lanes(dtype: np.dtype) -> int:
     return BYTES // dtype.itemsize
 
 
-_INT = ir.IntType(64)
+INT = ir.IntType(64)
 
 
-def _constant(value: int) -> ir.Constant:
-    return ir.Constant(_INT, value)
+def constant(value: int) -> ir.Constant:
+    return ir.Constant(INT, value)
 
 
-class _Vectors:
+class Vectors:
     """Loads and stores vectors of one number type at positions (in elements) of an array."""
 
     def __init__(self, module: ir.Module, number: types.Float) -> None:
@@ -76,6 +76,9 @@ class _Vectors:
         name = f"llvm.fmuladd.v{self.lanes}{self.name}"
         signature = ir.FunctionType(self.type, [self.type] * 3)
         self.multiply_add = module.globals.get(name) or ir.Function(module, signature, name)
+
+    def constant(self, value: float) -> ir.Constant:
+        return ir.Constant(self.type, [float(value)] * self.lanes)
 
     def at(self, b: ir.IRBuilder, base: ir.Value, position: ir.Value, kind: ir.Type) -> ir.Value:
         return b.bitcast(b.gep(base, [position]), kind.as_pointer())
@@ -96,7 +99,7 @@ class _Vectors:
         return b.shuffle_vector(one, nothing, everywhere)
 
 
-class _Loop:
+class Loop:
     """`while index < count`, with values carried from round to round (phi nodes)."""
 
     def __init__(self, function: ir.Function, b: ir.IRBuilder, count: ir.Value, carried: list):
@@ -105,8 +108,8 @@ class _Loop:
         before = b.block
         b.branch(self.body)
         b.position_at_end(self.body)
-        self.index = b.phi(_INT)
-        self.index.add_incoming(_constant(0), before)
+        self.index = b.phi(INT)
+        self.index.add_incoming(constant(0), before)
         self.carried = []
         for value in carried:
             phi = b.phi(value.type)
@@ -114,7 +117,7 @@ class _Loop:
             self.carried.append(phi)
 
     def close(self, function: ir.Function, b: ir.IRBuilder, carried: list) -> None:
-        following = b.add(self.index, _constant(1))
+        following = b.add(self.index, constant(1))
         self.index.add_incoming(following, b.block)
         for phi, value in zip(self.carried, carried, strict=True):
             phi.add_incoming(value, b.block)
@@ -125,21 +128,21 @@ class _Loop:
 
 def _tile_function(module: ir.Module, number: types.Float, vectors: int) -> ir.Function:
     """void tile(a, row, a_outer, a_step, b, c, c_row, outer, inner, accumulate)."""
-    v = _Vectors(module, number)
+    v = Vectors(module, number)
     name = f"tinynet_tile_{v.name}_{ROWS}x{vectors}"
     if name in module.globals:
         return module.globals[name]
     pointer = v.number.as_pointer()
-    arguments = [pointer, _INT.as_pointer(), _INT, _INT, pointer, pointer] + [_INT] * 4
+    arguments = [pointer, INT.as_pointer(), INT, INT, pointer, pointer] + [INT] * 4
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")  # inlined, LLVM would mix it with its caller and spill
     a, row, a_outer, a_step, b_panel, c, c_row, outer, inner, accumulate = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     width = vectors * v.lanes
-    rows = [builder.load(builder.gep(row, [_constant(i)])) for i in range(ROWS)]
+    rows = [builder.load(builder.gep(row, [constant(i)])) for i in range(ROWS)]
     places = [
-        builder.add(builder.mul(c_row, _constant(i)), _constant(j * v.lanes))
+        builder.add(builder.mul(c_row, constant(i)), constant(j * v.lanes))
         for i in range(ROWS)
         for j in range(vectors)
     ]
@@ -148,7 +151,7 @@ def _tile_function(module: ir.Module, number: types.Float, vectors: int) -> ir.F
     entry = builder.block
     resume = function.append_basic_block("resume")
     start = function.append_basic_block("start")
-    builder.cbranch(builder.icmp_signed("!=", accumulate, _constant(0)), resume, start)
+    builder.cbranch(builder.icmp_signed("!=", accumulate, constant(0)), resume, start)
     builder.position_at_end(resume)
     before = [v.load(builder, c, place) for place in places]
     builder.branch(start)
@@ -160,19 +163,19 @@ def _tile_function(module: ir.Module, number: types.Float, vectors: int) -> ir.F
         phi.add_incoming(value, resume)
         sums.append(phi)
 
-    over = _Loop(function, builder, outer, [*sums, b_panel])
+    over = Loop(function, builder, outer, [*sums, b_panel])
     a_line = builder.gep(a, [builder.mul(over.index, a_outer)])
-    # One pointer walks along a, and the rows are offsets from it: eight walking pointers would not
-    # fit the CPU's sixteen integer registers.
-    along = _Loop(function, builder, inner, [*over.carried, a_line])
+    # One pointer walks along a, and the rows are offsets from it: that many walking pointers
+    # would not fit the CPU's sixteen integer registers.
+    along = Loop(function, builder, inner, [*over.carried, a_line])
     *sums, b_here, a_here = along.carried
-    b_vectors = [v.load(builder, b_here, _constant(j * v.lanes)) for j in range(vectors)]
+    b_vectors = [v.load(builder, b_here, constant(j * v.lanes)) for j in range(vectors)]
     for i in range(ROWS):
         number_of_a = v.broadcast(builder, a_here, rows[i])
         for j in range(vectors):
             place = i * vectors + j
             sums[place] = builder.call(v.multiply_add, [number_of_a, b_vectors[j], sums[place]])
-    b_next = builder.gep(b_here, [_constant(width)])
+    b_next = builder.gep(b_here, [constant(width)])
     a_next = builder.gep(a_here, [a_step])
     along.close(function, builder, [*sums, b_next, a_next])
     over.close(function, builder, [*sums, b_next])
@@ -184,24 +187,24 @@ def _tile_function(module: ir.Module, number: types.Float, vectors: int) -> ir.F
 
 def _copy_function(module: ir.Module, number: types.Float, vectors: int) -> ir.Function:
     """void copy(source, start, count, panel): panel[k, :] = source[start[k] :]."""
-    v = _Vectors(module, number)
+    v = Vectors(module, number)
     name = f"tinynet_copy_{v.name}_{vectors}"
     if name in module.globals:
         return module.globals[name]
     pointer = v.number.as_pointer()
-    arguments = [pointer, _INT.as_pointer(), _INT, pointer]
+    arguments = [pointer, INT.as_pointer(), INT, pointer]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
     source, start, count, panel = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    loop = _Loop(function, builder, count, [panel])
+    loop = Loop(function, builder, count, [panel])
     (here,) = loop.carried
     line = builder.gep(source, [builder.load(builder.gep(start, [loop.index]))])
     for j in range(vectors):
-        place = _constant(j * v.lanes)
+        place = constant(j * v.lanes)
         v.store(builder, v.load(builder, line, place), here, place)
-    loop.close(function, builder, [builder.gep(here, [_constant(vectors * v.lanes)])])
+    loop.close(function, builder, [builder.gep(here, [constant(vectors * v.lanes)])])
     builder.ret_void()
     return function
 
@@ -213,13 +216,13 @@ def _call_for_width(
     vectors: ir.Value,
     arguments: list,
 ) -> None:
-    """Call the version for 1, 2 or 3 vectors: the width must be known when code is made."""
+    """Call the version for 1 or 2 vectors: the width must be known when code is made."""
     for width in range(1, VECTORS + 1):
-        with builder.if_then(builder.icmp_signed("==", vectors, _constant(width))):
+        with builder.if_then(builder.icmp_signed("==", vectors, constant(width))):
             builder.call(emit(builder.module, number, width), arguments)
 
 
-def _address(context: Any, builder: ir.IRBuilder, array: Any, value: Any, start: Any) -> Any:
+def address(context: Any, builder: ir.IRBuilder, array: Any, value: Any, start: Any) -> Any:
     data = cgutils.create_struct_proxy(array)(context, builder, value).data
     return builder.gep(data, [start])
 
@@ -241,12 +244,12 @@ def multiply_tile(
         vectors, a, a_start, row, a_outer, a_step, b, b_start, c, c_start, *rest = values
         c_row, outer, inner, accumulate = rest
         arguments = [
-            _address(context, builder, kinds[1], a, a_start),
-            _address(context, builder, kinds[3], row, _constant(0)),
+            address(context, builder, kinds[1], a, a_start),
+            address(context, builder, kinds[3], row, constant(0)),
             a_outer,
             a_step,
-            _address(context, builder, kinds[6], b, b_start),
-            _address(context, builder, kinds[8], c, c_start),
+            address(context, builder, kinds[6], b, b_start),
+            address(context, builder, kinds[8], c, c_start),
             c_row,
             outer,
             inner,
@@ -271,10 +274,10 @@ def copy_panel(typing, vectors, source, source_start, start, count, panel, panel
         kinds = signature.args
         vectors, source, source_start, start, count, panel, panel_start = values
         arguments = [
-            _address(context, builder, kinds[1], source, source_start),
-            _address(context, builder, kinds[3], start, _constant(0)),
+            address(context, builder, kinds[1], source, source_start),
+            address(context, builder, kinds[3], start, constant(0)),
             count,
-            _address(context, builder, kinds[5], panel, panel_start),
+            address(context, builder, kinds[5], panel, panel_start),
         ]
         _call_for_width(builder, _copy_function, kinds[5].dtype, vectors, arguments)
         return context.get_dummy_value()

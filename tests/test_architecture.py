@@ -24,6 +24,7 @@ FLOORS = {
     "tinynet.nn": 3,
     "tinynet.optim": 3,
     "tinynet.utils": 3,
+    "tinynet.profiler": 3,
     "tinynet.testing": 3,
     "tinynet.cuda": 3,
     "tinynet.models": 4,
@@ -32,6 +33,7 @@ FLOORS = {
     "tinynet.metrics": 4,
     "tinynet.io": 4,
     "tinynet.viz": 4,
+    "tinynet.bench": 5,
     "tinynet.train": 5,
     "tinynet.cli": 5,
 }

@@ -7,7 +7,9 @@ import importlib
 from typing import Any
 
 from .tensor import Size, Tensor  # first: the function `tensor` takes this name
+from .autograd.layout import channels_last, contiguous_format, memory_format, preserve_format
 from .autograd import (
+    anomaly,
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -273,6 +275,7 @@ _LAZY = (
     "models",
     "nn",
     "optim",
+    "profiler",
     "testing",
     "train",
     "transforms",

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes
-from .autograd import engine, tape
+from .autograd import engine, layout, tape
 from .autograd.mode import mode
 from .autograd.tape import AccumulateGrad, Node, Output, TensorBase, node_of, wrap
+from .autograd.trace import trace as record_ledger
 from .device import check_device, device, device_of, move, xp_of
 from .dtypes import dtype
 from .formatting import format_tensor
@@ -68,12 +69,18 @@ class RemovableHandle:
         self.remove()
 
 
-def in_place(operation: Any, name: str) -> Any:
-    """The method that writes an operation's result into its first operand's memory."""
+def in_place(operation: Any, name: str, over: Any = None) -> Any:
+    """The method that writes an operation's result into its first operand's memory.
+
+    over: the same operation, whose value is its operand's own array, overwritten.
+    """
 
     @functools.wraps(operation)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         tape.check_writable(self, name)
+        if over is not None:
+            tape.rebase(self, over(self, *args, **kwargs), name)
+            return self
         result = operation(self, *args, **kwargs)
         if result._node is not None and any(v is self for _, v in result._node.remembers()):
             # The derivative needs the value that is about to be overwritten: keep a copy of it.
@@ -123,7 +130,9 @@ class Tensor(TensorBase):
             array = np.zeros(data, kind)
         elif len(data) == 1:
             value = data[0]
-            array = value.array if isinstance(value, TensorBase) else np.array(value, kind)
+            if isinstance(value, TensorBase):
+                return tape.alias(value, object.__new__(cls))
+            array = np.array(value, kind)
         else:
             raise TypeError("Tensor: expected sizes (Tensor(2, 3)) or one sequence of data")
         tensor = object.__new__(cls)
@@ -190,16 +199,19 @@ class Tensor(TensorBase):
 
     def stride(self, dim: int | None = None) -> Any:
         """How many elements to step in memory for one step in each dimension."""
-        strides = tuple(s // self.array.itemsize for s in self.array.strides)
+        strides = layout.strides(self)
         return strides if dim is None else strides[dim]
 
     def data_ptr(self) -> int:
         """The address of the first element."""
-        return self.array.ctypes.data if xp_of(self.array) is np else self.array.data.ptr
+        array = layout.settle(self)
+        return array.ctypes.data if xp_of(array) is np else array.data.ptr
 
-    def is_contiguous(self) -> bool:
-        """True if the elements lie in memory in index order without gaps."""
-        return self.array.flags.c_contiguous
+    def is_contiguous(
+        self, memory_format: layout.memory_format = layout.contiguous_format
+    ) -> bool:
+        """True if the elements lie in memory in index order (or channels-last) without gaps."""
+        return layout.is_contiguous(self, memory_format)
 
     def is_floating_point(self) -> bool:
         """True for float16, float32 and float64."""
@@ -272,14 +284,22 @@ class Tensor(TensorBase):
         retain_graph: bool | None = None,
         create_graph: bool = False,
         inputs: Any = None,
-    ) -> None:
+        *,
+        trace: bool = False,
+    ) -> Any:
         """Add d(self)/d(leaf) to the `.grad` of every leaf that this tensor was computed from.
 
         gradient: dL/d(self), needed unless self is a single number (then it is 1).
         retain_graph: keep what the tape remembers, to walk it again (default: create_graph).
         create_graph: record the backward pass itself, for higher derivatives.
+        trace: return the ledger of what the tape alone knows (see `autograd.trace`).
         """
+        if trace:
+            with record_ledger() as ledger:
+                engine.backward(self, gradient, retain_graph, create_graph, inputs)
+            return ledger
         engine.backward(self, gradient, retain_graph, create_graph, inputs)
+        return None
 
     def retain_grad(self) -> None:
         """Keep this tensor's gradient in `.grad` although it is not a leaf."""
@@ -317,9 +337,7 @@ class Tensor(TensorBase):
 
     def detach(self) -> Tensor:
         """A tensor on the same memory, without history."""
-        detached = wrap(self.array)
-        detached._storage = tape.storage_of(self)
-        return detached
+        return tape.alias(self)
 
     def detach_(self) -> Tensor:
         """Forget this tensor's history."""
@@ -335,9 +353,8 @@ class Tensor(TensorBase):
 
     @data.setter
     def data(self, value: Any) -> None:
-        self.array = value.array
-        self._storage = value._storage
-        self._base = None
+        self._base, self._pinned = None, False
+        tape.alias(value, self)
         if self._node.__class__ is AccumulateGrad:
             self._node.shape, self._node.dtype = self.array.shape, self.array.dtype
         tape.mark_modified(self, "assignment to .data")
@@ -358,7 +375,7 @@ class Tensor(TensorBase):
                 "can't convert cuda device type tensor to numpy. Use Tensor.cpu() to copy the "
                 "tensor to host memory first."
             )
-        return self.array
+        return layout.settle(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()
@@ -379,12 +396,15 @@ class Tensor(TensorBase):
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
         """This tensor in another dtype and/or on another device: `to(dtype)`, `to(device)`, ..."""
-        kind, place, copy = _to_arguments(*args, **kwargs)
+        kind, place, copy, memory_format = _to_arguments(*args, **kwargs)
         result = self
         if place is not None and place.type != self.device.type:
             result = arithmetic_move(result, device=place)
         if kind is not None and result.array.dtype != kind.numpy:
             result = arithmetic.cast(result, dtype=kind.numpy)
+        keep = memory_format is layout.preserve_format
+        if not keep and not result.is_contiguous(memory_format):
+            return result.clone(memory_format=memory_format)
         return result.clone() if copy and result is self else result
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
@@ -414,6 +434,7 @@ class Tensor(TensorBase):
             move(self.array, "cpu"),
             self.requires_grad,
             self._extra(),
+            layout.shown(self),
         )
 
     def _extra(self) -> dict[str, Any]:
@@ -428,7 +449,9 @@ class Tensor(TensorBase):
         if id(self) in memo:
             return memo[id(self)]
         copy = object.__new__(self.__class__)
-        copy.array = self.array.copy()
+        copy.array = self.array.copy(order="K")
+        if layout.shown(self):
+            layout.pin(copy)
         memo[id(self)] = copy
         if self.requires_grad:
             copy.requires_grad_()
@@ -476,8 +499,7 @@ class Tensor(TensorBase):
             (self.array == (element.array if isinstance(element, Tensor) else element)).any()
         )
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity, although == compares elements
 
     def __dir__(self) -> list[str]:
         return [n for n in super().__dir__() if n not in ("array",)]
@@ -802,7 +824,7 @@ class Tensor(TensorBase):
     sigmoid_ = in_place(pointwise.sigmoid, "sigmoid_")
     sin_ = in_place(pointwise.sin, "sin_")
     cos_ = in_place(pointwise.cos, "cos_")
-    relu_ = in_place(activation.relu, "relu_")
+    relu_ = in_place(activation.relu, "relu_", over=activation.relu_over)
     scatter_ = in_place(indexing.scatter, "scatter_")
     scatter_add_ = in_place(indexing.scatter_add, "scatter_add_")
     index_add_ = in_place(indexing.index_add, "index_add_")
@@ -898,9 +920,9 @@ def _to_arguments(
     dtype: Any = None,
     non_blocking: bool = False,
     copy: bool = False,
-    memory_format: Any = None,
-) -> tuple[dtypes.dtype | None, Any, bool]:
-    """(dtype, device, copy) from the many ways of calling `to`."""
+    memory_format: Any = layout.preserve_format,
+) -> tuple[dtypes.dtype | None, Any, bool, Any]:
+    """(dtype, device, copy, memory_format) from the many ways of calling `to`."""
     for argument in args:
         if isinstance(argument, TensorBase):
             dtype, device = dtypes.of(argument.array), device_of(argument.array)
@@ -912,12 +934,16 @@ def _to_arguments(
         None if dtype is None else dtypes.as_dtype(dtype),
         None if device is None else check_device(device),
         copy,
+        memory_format,
     )
 
 
-def _rebuild(cls: Any, array: Any, requires_grad: bool, extra: dict[str, Any]) -> Any:
+def _rebuild(
+    cls: Any, array: Any, requires_grad: bool, extra: dict[str, Any], channels_last: bool = False
+) -> Any:
     tensor = object.__new__(cls)
-    tensor.array = array
+    tensor.array = layout.as_channels_last(array) if channels_last else array
+    layout.pin(tensor)
     if requires_grad:
         tensor.requires_grad_()
     tensor.__dict__.update(extra)
@@ -926,7 +952,7 @@ def _rebuild(cls: Any, array: Any, requires_grad: bool, extra: dict[str, Any]) -
 
 def _converter(kind: dtypes.dtype) -> Any:
     def method(self: Tensor) -> Tensor:
-        return self.to(kind)
+        return self if self.array.dtype == kind.numpy else self.to(kind)
 
     method.__doc__ = f"This tensor in dtype {kind}."
     return method

@@ -1,7 +1,7 @@
 """The sizes of one convolution, validated once; every kernel then trusts them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import ShapeError
 from ..geometry import Pair, pair, window_count
@@ -78,6 +78,10 @@ class Conv2dDims:
                 f"Use larger images, a smaller kernel or more padding."
             )
         return Conv2dDims(N, C, H, W, K, R, S, P, Q, stride, padding, dilation, groups)
+
+    def with_images(self, N: int) -> "Conv2dDims":
+        """The same convolution of another number of images."""
+        return replace(self, N=N)
 
     @property
     def x_shape(self) -> tuple[int, int, int, int]:

@@ -15,8 +15,8 @@ from numpy import ndarray
 from ..errors import ShapeError
 
 
-def forward(logits: ndarray, target: ndarray, *, ignore_index: int) -> tuple[ndarray, ndarray]:
-    """loss (N,) and logsumexp (N,); rows labelled ignore_index lose 0.
+def forward(logits: ndarray, target: ndarray, *, ignore_index: int) -> tuple[ndarray, ndarray, int]:
+    """loss (N,), logsumexp (N,) and how many rows count; those labelled ignore_index lose 0.
 
     Raises IndexError for a label that is no class, ShapeError for shapes that do not match.
     """
@@ -29,7 +29,7 @@ def forward(logits: ndarray, target: ndarray, *, ignore_index: int) -> tuple[nda
             logits[np.arange(len(target)), np.where(kept, target, 0)] if logits.size else highest
         )
         loss = np.where(kept, (highest - chosen) + log_total, 0)
-        return loss.astype(logits.dtype), highest + log_total
+        return loss.astype(logits.dtype), highest + log_total, int(kept.sum())
 
 
 def backward(
@@ -47,18 +47,28 @@ def backward(
 
 def valid_rows(logits: ndarray, target: ndarray, *, ignore_index: int) -> ndarray:
     """Which rows count, (N,) bool, after checking that their labels are classes."""
+    check_shapes(logits, target)
+    kept = target != ignore_index
+    wrong = kept & ((target < 0) | (target >= logits.shape[1]))
+    if wrong.any():
+        n = int(wrong.argmax())
+        raise invalid_label(n, int(target[n]), logits.shape, ignore_index)
+    return kept
+
+
+def check_shapes(logits: ndarray, target: ndarray) -> None:
+    """Raise ShapeError unless logits are (N, C) and target is (N,)."""
     if logits.ndim != 2 or target.shape != logits.shape[:1]:
         raise ShapeError(
             f"cross_entropy: logits must be (N, C) and target (N,), but logits has shape "
             f"{logits.shape} and target has shape {target.shape}."
         )
-    kept = target != ignore_index
-    wrong = kept & ((target < 0) | (target >= logits.shape[1]))
-    if wrong.any():
-        n = int(wrong.argmax())
-        raise IndexError(
-            f"cross_entropy: target[{n}] = {target[n]} is not a class: logits are (N, C) = "
-            f"{logits.shape}, so labels run from 0 to {logits.shape[1] - 1}. Number the classes "
-            f"from 0, or mark rows to be left out with ignore_index = {ignore_index}."
-        )
-    return kept
+
+
+def invalid_label(n: int, label: int, shape: tuple[int, ...], ignore_index: int) -> IndexError:
+    """The error for row n of logits of this shape."""
+    return IndexError(
+        f"cross_entropy: target[{n}] = {label} is not a class: logits are (N, C) = {shape}, so "
+        f"labels run from 0 to {shape[1] - 1}. Number the classes from 0, or mark rows to be left "
+        f"out with ignore_index = {ignore_index}."
+    )

@@ -1,7 +1,7 @@
 """Matrix products on the CPU, by the micro-kernel.
 
 A task is a block of c, some rows by some columns, summed in a scratch tile. It takes K in pieces;
-of each piece it packs b, 3 vectors of columns at a time, into a panel that fits the first-level
+of each piece it packs b, 2 vectors of columns at a time, into a panel that fits the first-level
 cache, and multiplies it with all its rows of a, which are read where they lie, whatever the
 strides. NumPy's own product would start the threads of its BLAS, which then fight with Numba's;
 only for small products, which it does in the calling thread, it is used, being sooner begun.
@@ -16,10 +16,10 @@ from numpy import ndarray
 from .. import jit
 from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_tile
 from ..tiling import even_split, round_up
+from . import SMALL
 from .reference import batch_shape
 
-SMALL = 2**16  # multiplications; OpenBLAS starts threads above 2^18
-DEPTH = 256  # of K, packed at once: 256 x 3 vectors, 48 KiB with AVX-512
+DEPTH = 256  # of K, packed at once: 256 x 2 vectors, 16 KiB with AVX2
 MOST_ROWS, MOST_PANELS = 128, 10  # of c in one task
 LEAST_ROWS = 4 * ROWS  # below that, packing b would take longer than multiplying it
 TASKS, TASK_FLOPS = 32, 4_000_000  # so many tasks, unless they would be smaller than this
@@ -40,8 +40,11 @@ def matmul(a: ndarray, b: ndarray) -> ndarray:
         c[...] = 0
         return c
     products = c.reshape(-1, M, N)
-    a = np.broadcast_to(a, (*batch, M, K)).reshape(-1, M, K)
-    b = np.broadcast_to(b, (*batch, K, N)).reshape(-1, K, N)
+    if batch:
+        a = np.broadcast_to(a, (*batch, M, K)).reshape(-1, M, K)
+        b = np.broadcast_to(b, (*batch, K, N)).reshape(-1, K, N)
+    else:
+        a, b = a[None], b[None]
     a, b = (x if _in_elements(x) else x.copy() for x in (a, b))
     if b.strides[2] != b.itemsize and (a.strides[1] == a.itemsize or N > M):
         # Columns of b are long, rows are not. c.T = b.T @ a.T packs a instead, or packs less often.

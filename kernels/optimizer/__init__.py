@@ -1,1 +1,1 @@
-"""One step of an optimiser on one parameter, in place."""
+"""One step of an optimiser on all its parameters, in place; the norm of all gradients."""

@@ -1,20 +1,29 @@
-"""Pooling on the CPU: one task is some planes (images times channels). See reference.py."""
+"""Pooling on the CPU, for both orders in memory. See reference.py for what is computed.
+
+With channels innermost all channels of an output are computed side by side, in vectors. A task is
+some planes, or, channels innermost, some rows of an image: of y forward, of dx backward.
+
+Of a winner its number r S + s in the window is kept, one byte: `offset`.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import int64, types
+from numba import int64, types, uint8
 from numpy import ndarray
 
-from .. import jit
+from .. import buffers, jit
+from ..layout import channels_innermost, from_memory, to_memory
+from ..tiling import even_split
+from . import reference
 from .dims import Pool2dDims
 from .reference import divisors
 
-TASK_PIXELS = 16384  # pixels of one task: small planes go together
+TASK_NUMBERS = 16384  # numbers of x in one task: small planes go together
 
 
 class _Window(NamedTuple):
-    """Pool2dDims' numbers, as a kernel takes them."""
+    """Pool2dDims' numbers, as a kernel takes them, and how the work is cut."""
 
     R: int
     S: int
@@ -24,40 +33,63 @@ class _Window(NamedTuple):
     column_padding: int
     row_dilation: int
     column_dilation: int
+    part: int  # planes or rows of one task
 
     @staticmethod
-    def of(dims: Pool2dDims) -> "_Window":
-        return _Window(dims.R, dims.S, *dims.stride, *dims.padding, *dims.dilation)
+    def of(dims: Pool2dDims, part: int) -> "_Window":
+        return _Window(dims.R, dims.S, *dims.stride, *dims.padding, *dims.dilation, part)
 
 
 _WINDOW = types.NamedUniTuple(int64, len(_Window._fields), _Window)
 
 
 def max_forward(x: ndarray, *, dims: Pool2dDims) -> tuple[ndarray, ndarray]:
-    """y (N, C, P, Q), the largest value of each window, and index (N, C, P, Q), where it stood."""
-    (x,) = jit.dense(x)
-    y, index = np.empty(dims.y_shape, x.dtype), np.empty(dims.y_shape, np.int64)
-    tasks, planes = _tasks(dims)
-    _max_task(tasks, _planes(x), _planes(y), _planes(index), planes, _Window.of(dims))
-    return y, index
+    """y (N, C, P, Q), the largest value of each window, and offset (N, C, P, Q), where it stood."""
+    if dims.R * dims.S > 256:  # such windows are few, and an offset would need two bytes
+        return reference.max_forward(x, dims=dims)
+    inner = channels_innermost(x)
+    (x,) = jit.dense(to_memory(x, inner))
+    y = _empty(dims.y_shape, x.dtype, inner)
+    offset = _empty(dims.y_shape, np.uint8, inner)
+    if inner:
+        tasks, window = _row_tasks(dims, dims.P)
+        _max_rows_task(tasks, x, y, offset, window)
+    else:
+        tasks, window = _plane_tasks(dims)
+        _max_planes_task(tasks, _planes(x), _planes(y), _planes(offset), window)
+    return from_memory(y, inner), from_memory(offset, inner)
 
 
-def max_backward(dy: ndarray, index: ndarray, *, dims: Pool2dDims) -> ndarray:
+def max_backward(dy: ndarray, offset: ndarray, *, dims: Pool2dDims) -> ndarray:
     """dx (N, C, H, W): each dy is added to the pixel that won its window."""
-    (dy,) = jit.dense(dy)
-    dx = np.zeros(dims.x_shape, dy.dtype)
-    tasks, planes = _tasks(dims)
-    _scatter_task(tasks, _rows(dy), _rows(np.ascontiguousarray(index)), _rows(dx), planes)
-    return dx
+    if offset.dtype != np.uint8:
+        return reference.max_backward(dy, offset, dims=dims)
+    inner = channels_innermost(offset)
+    (dy,) = jit.dense(to_memory(dy, inner))
+    offset = np.ascontiguousarray(to_memory(offset, inner))
+    dx = _empty(dims.x_shape, dy.dtype, inner)
+    if inner:
+        tasks, window = _row_tasks(dims, dims.H)
+        _scatter_rows_task(tasks, dy, offset, dx, window)
+    else:
+        tasks, window = _plane_tasks(dims)
+        _scatter_planes_task(tasks, _planes(dy), _planes(offset), _planes(dx), window)
+    return from_memory(dx, inner)
 
 
-def max_gather(x: ndarray, index: ndarray, *, dims: Pool2dDims) -> ndarray:
-    """y (N, C, P, Q) = x at `index`: the adjoint of max_backward."""
-    (x,) = jit.dense(x)
-    y = np.empty(dims.y_shape, x.dtype)
-    tasks, planes = _tasks(dims)
-    _gather_task(tasks, _rows(x), _rows(np.ascontiguousarray(index)), _rows(y), planes)
-    return y
+def max_gather(x: ndarray, offset: ndarray, *, dims: Pool2dDims) -> ndarray:
+    """y (N, C, P, Q) = the winners' pixels of another x: the adjoint of max_backward."""
+    return reference.max_gather(x, max_index(offset, dims=dims), dims=dims)
+
+
+def max_index(offset: ndarray, *, dims: Pool2dDims) -> ndarray:
+    """index (N, C, P, Q), int64: each winner's flat position h W + w in its plane."""
+    if offset.dtype != np.uint8:
+        return reference.max_index(offset, dims=dims)
+    r, s = np.divmod(np.ascontiguousarray(offset).astype(np.int64), dims.S)
+    p, q = np.ogrid[: dims.P, : dims.Q]
+    h = p * dims.stride[0] - dims.padding[0] + r * dims.dilation[0]
+    return h * dims.W + q * dims.stride[1] - dims.padding[1] + s * dims.dilation[1]
 
 
 def avg_forward(
@@ -68,12 +100,17 @@ def avg_forward(
     divisor_override: int | None = None,
 ) -> ndarray:
     """y (N, C, P, Q), the mean of each window; see `divisors` for what it is divided by."""
-    (x,) = jit.dense(x)
-    y = np.empty(dims.y_shape, x.dtype)
+    inner = channels_innermost(x)
+    (x,) = jit.dense(to_memory(x, inner))
+    y = _empty(dims.y_shape, x.dtype, inner)
     count = divisors(dims, count_include_pad=count_include_pad, divisor_override=divisor_override)
-    tasks, planes = _tasks(dims)
-    _mean_task(tasks, _planes(x), _planes(y), count.astype(x.dtype), planes, _Window.of(dims))
-    return y
+    if inner:
+        tasks, window = _row_tasks(dims, dims.P)
+        _mean_rows_task(tasks, x, y, count.astype(x.dtype), window)
+    else:
+        tasks, window = _plane_tasks(dims)
+        _mean_planes_task(tasks, _planes(x), _planes(y), count.astype(x.dtype), window)
+    return from_memory(y, inner)
 
 
 def avg_backward(
@@ -84,112 +121,289 @@ def avg_backward(
     divisor_override: int | None = None,
 ) -> ndarray:
     """dx (N, C, H, W): every pixel of a window receives its dy / divisor."""
-    (dy,) = jit.dense(dy)
-    dx = np.zeros(dims.x_shape, dy.dtype)
+    inner = channels_innermost(dy)
+    (dy,) = jit.dense(to_memory(dy, inner))
+    dx = _empty(dims.x_shape, dy.dtype, inner)
     count = divisors(dims, count_include_pad=count_include_pad, divisor_override=divisor_override)
-    tasks, planes = _tasks(dims)
-    _spread_task(tasks, _planes(dy), _planes(dx), count.astype(dy.dtype), planes, _Window.of(dims))
-    return dx
+    if inner:
+        tasks, window = _row_tasks(dims, dims.H)
+        _spread_rows_task(tasks, dy, dx, count.astype(dy.dtype), window)
+    else:
+        tasks, window = _plane_tasks(dims)
+        _spread_planes_task(tasks, _planes(dy), _planes(dx), count.astype(dy.dtype), window)
+    return from_memory(dx, inner)
 
 
-def _tasks(dims: Pool2dDims) -> tuple[int, int]:
-    """(how many tasks, planes of each), from the sizes alone."""
-    planes = max(1, TASK_PIXELS // (dims.H * dims.W + 1))
-    return -(-dims.N * dims.C // planes), planes
+def _empty(shape: tuple[int, int, int, int], dtype: np.typing.DTypeLike, inner: bool) -> ndarray:
+    """An array for (N, C, H, W) as it shall lie in memory."""
+    N, C, H, W = shape
+    return buffers.empty((N, H, W, C) if inner else shape, dtype)
+
+
+def _plane_tasks(dims: Pool2dDims) -> tuple[int, _Window]:
+    """(how many tasks, the window), from the sizes alone."""
+    planes = max(1, TASK_NUMBERS // (dims.H * dims.W + 1))
+    return -(-dims.N * dims.C // planes), _Window.of(dims, planes)
+
+
+def _row_tasks(dims: Pool2dDims, rows: int) -> tuple[int, _Window]:
+    """The same for tasks of some of the `rows` of an image, be it x or y."""
+    part = even_split(rows, max(1, TASK_NUMBERS * rows // max(1, dims.H * dims.W * dims.C)))
+    return (dims.N * -(-rows // part) if dims.C else 0), _Window.of(dims, part)
 
 
 def _planes(a: ndarray) -> ndarray:
     return a.reshape(-1, *a.shape[2:]) if a.size else np.empty((0, 1, 1), a.dtype)
 
 
-def _rows(a: ndarray) -> ndarray:
-    return a.reshape(a.shape[0] * a.shape[1], a.shape[2] * a.shape[3])
+@jit.inline
+def _inside(outputs, stride, padding, dilation, window, size):
+    """(outputs, 2): each window's positions first <= r < last inside the image along an axis."""
+    bounds = np.empty((outputs, 2), np.int64)
+    for output in range(outputs):
+        start = output * stride - padding
+        bounds[output, 0] = max(0, -(start // dilation))
+        bounds[output, 1] = min(window, (size - 1 - start) // dilation + 1)
+    return bounds
 
 
-@jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], int64[:, :, ::1], int64, _WINDOW))
-def _max_task(task, x, y, index, planes, window):
+# ------------------------------------------------------------------------------------ planes
+
+
+@jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], uint8[:, :, ::1], _WINDOW))
+def _max_planes_task(task, x, y, offset, window):
     H, W = x.shape[1:]
     P, Q = y.shape[1:]
     rows = _inside(P, window.row_stride, window.row_padding, window.row_dilation, window.R, H)
     columns = _inside(
         Q, window.column_stride, window.column_padding, window.column_dilation, window.S, W
     )
-    for plane in range(task * planes, min((task + 1) * planes, len(x))):
+    for plane in range(task * window.part, min((task + 1) * window.part, len(x))):
         pixels = x[plane].reshape(H * W)
         for p in range(P):
+            h = p * window.row_stride - window.row_padding
             for q in range(Q):
-                place = rows[p, 0] * W + columns[q, 0]
-                best = pixels[place]
-                for r in range(rows[p, 1]):
-                    line = (rows[p, 0] + r * window.row_dilation) * W + columns[q, 0]
-                    for s in range(columns[q, 1]):
-                        at = line + s * window.column_dilation
-                        value = pixels[at]
+                w = q * window.column_stride - window.column_padding
+                code = rows[p, 0] * window.S + columns[q, 0]
+                best = pixels[
+                    (h + rows[p, 0] * window.row_dilation) * W
+                    + w
+                    + columns[q, 0] * window.column_dilation
+                ]
+                for r in range(rows[p, 0], rows[p, 1]):
+                    line = (h + r * window.row_dilation) * W + w
+                    for s in range(columns[q, 0], columns[q, 1]):
+                        value = pixels[line + s * window.column_dilation]
                         # Larger, or the first NaN, which then stays. Without a branch: which pixel
                         # wins is a matter of chance, and a CPU would often guess it wrong.
                         better = (not value <= best) & (best == best)
                         best = value if better else best
-                        place = at if better else place
+                        code = r * window.S + s if better else code
                 y[plane, p, q] = best
-                index[plane, p, q] = place
+                offset[plane, p, q] = code
 
 
-@jit.inline
-def _inside(outputs, stride, padding, dilation, window, size):
-    """(outputs, 2): each window's first pixel inside the image along an axis, and how many."""
-    bounds = np.empty((outputs, 2), np.int64)
-    for output in range(outputs):
-        start = output * stride - padding
-        first = max(0, -(start // dilation))
-        bounds[output, 0] = start + first * dilation
-        bounds[output, 1] = min(window, (size - 1 - start) // dilation + 1) - first
-    return bounds
+@jit.kernel(lambda T: (T[:, :, ::1], uint8[:, :, ::1], T[:, :, ::1], _WINDOW))
+def _scatter_planes_task(task, dy, offset, dx, window):
+    P, Q = dy.shape[1:]
+    for plane in range(task * window.part, min((task + 1) * window.part, len(dx))):
+        dx[plane] = 0
+        for p in range(P):
+            h = p * window.row_stride - window.row_padding
+            for q in range(Q):
+                r, s = divmod(int64(offset[plane, p, q]), window.S)
+                w = q * window.column_stride - window.column_padding
+                dx[plane, h + r * window.row_dilation, w + s * window.column_dilation] += dy[
+                    plane, p, q
+                ]
 
 
-@jit.kernel(lambda T: (T[:, ::1], int64[:, ::1], T[:, ::1], int64))
-def _scatter_task(task, dy, index, dx, planes):
-    for plane in range(task * planes, min((task + 1) * planes, len(dx))):
-        for t in range(dy.shape[1]):
-            dx[plane, index[plane, t]] += dy[plane, t]
-
-
-@jit.kernel(lambda T: (T[:, ::1], int64[:, ::1], T[:, ::1], int64))
-def _gather_task(task, x, index, y, planes):
-    for plane in range(task * planes, min((task + 1) * planes, len(x))):
-        for t in range(y.shape[1]):
-            y[plane, t] = x[plane, index[plane, t]]
-
-
-@jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], T[:, ::1], int64, _WINDOW))
-def _mean_task(task, x, y, count, planes, window):
+@jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], T[:, ::1], _WINDOW))
+def _mean_planes_task(task, x, y, count, window):
     H, W = x.shape[1:]
     P, Q = y.shape[1:]
     rows = _inside(P, window.row_stride, window.row_padding, 1, window.R, H)
     columns = _inside(Q, window.column_stride, window.column_padding, 1, window.S, W)
-    for plane in range(task * planes, min((task + 1) * planes, len(x))):
-        pixels = x[plane].reshape(H * W)
+    for plane in range(task * window.part, min((task + 1) * window.part, len(x))):
         for p in range(P):
+            total = y[plane, p]
+            total[:] = 0
+            for r in range(rows[p, 0], rows[p, 1]):
+                pixels = x[plane, p * window.row_stride - window.row_padding + r]
+                for s in range(window.S):
+                    first, last = 0, Q  # the windows whose position s is inside the image
+                    while first < last and s < columns[first, 0]:
+                        first += 1
+                    while last > first and s >= columns[last - 1, 1]:
+                        last -= 1
+                    line = pixels[first * window.column_stride - window.column_padding + s :]
+                    # The usual strides are said apart, so that vectors are loaded.
+                    if window.column_stride == 1:
+                        for q in range(last - first):
+                            total[first + q] += line[q]
+                    elif window.column_stride == 2:
+                        for q in range(last - first):
+                            total[first + q] += line[2 * q]
+                    else:
+                        for q in range(last - first):
+                            total[first + q] += line[q * window.column_stride]
             for q in range(Q):
-                line = rows[p, 0] * W + columns[q, 0]
-                total = count[p, q] - count[p, q]  # 0, of x's type
-                for r in range(rows[p, 1]):
-                    for s in range(columns[q, 1]):
-                        total += pixels[line + r * W + s]
-                y[plane, p, q] = total / count[p, q]
+                total[q] /= count[p, q]
 
 
-@jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], T[:, ::1], int64, _WINDOW))
-def _spread_task(task, dy, dx, count, planes, window):
+@jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], T[:, ::1], _WINDOW))
+def _spread_planes_task(task, dy, dx, count, window):
     H, W = dx.shape[1:]
     P, Q = dy.shape[1:]
     rows = _inside(P, window.row_stride, window.row_padding, 1, window.R, H)
     columns = _inside(Q, window.column_stride, window.column_padding, 1, window.S, W)
-    for plane in range(task * planes, min((task + 1) * planes, len(dx))):
-        pixels = dx[plane].reshape(H * W)
+    for plane in range(task * window.part, min((task + 1) * window.part, len(dx))):
+        dx[plane] = 0
         for p in range(P):
             for q in range(Q):
-                line = rows[p, 0] * W + columns[q, 0]
                 share = dy[plane, p, q] / count[p, q]
-                for r in range(rows[p, 1]):
-                    for s in range(columns[q, 1]):
-                        pixels[line + r * W + s] += share
+                for r in range(rows[p, 0], rows[p, 1]):
+                    h = p * window.row_stride - window.row_padding + r
+                    w = q * window.column_stride - window.column_padding
+                    for s in range(columns[q, 0], columns[q, 1]):
+                        dx[plane, h, w + s] += share
+
+
+# ------------------------------------------------------------------------- channels innermost
+
+
+@jit.kernel(lambda T: (T[:, :, :, ::1], T[:, :, :, ::1], uint8[:, :, :, ::1], _WINDOW))
+def _max_rows_task(task, x, y, offset, window):
+    _, H, W, C = x.shape
+    P, Q = y.shape[1:3]
+    n, block = divmod(task, -(-P // window.part))
+    rows = _inside(P, window.row_stride, window.row_padding, window.row_dilation, window.R, H)
+    columns = _inside(
+        Q, window.column_stride, window.column_padding, window.column_dilation, window.S, W
+    )
+    values, codes = np.empty((2, C), x.dtype), np.empty((2, C), np.uint8)
+    for p in range(block * window.part, min((block + 1) * window.part, P)):
+        h = p * window.row_stride - window.row_padding
+        for q in range(Q):
+            w = q * window.column_stride - window.column_padding
+            r, s = rows[p, 0], columns[q, 0]
+            best = x[n, h + r * window.row_dilation, w + s * window.column_dilation]
+            place = codes[0]
+            place[:] = uint8(r * window.S + s)
+            pixels = (rows[p, 1] - r) * (columns[q, 1] - s)
+            for i in range(1, pixels):
+                # The result goes to another line, in the end to y and offset: written over `best`
+                # it would be a masked store, which some CPUs are very slow at.
+                last = i == pixels - 1
+                new_best = y[n, p, q] if last else values[i % 2]
+                new_place = offset[n, p, q] if last else codes[i % 2]
+                s += 1
+                if s == columns[q, 1]:
+                    r, s = r + 1, columns[q, 0]
+                pixel = x[n, h + r * window.row_dilation, w + s * window.column_dilation]
+                _best_of_two(best, place, pixel, uint8(r * window.S + s), new_best, new_place)
+                best, place = new_best, new_place
+            if pixels == 1:
+                y[n, p, q], offset[n, p, q] = best, place
+
+
+@jit.inline
+def _best_of_two(best, place, pixel, code, new_best, new_place):
+    """Channel by channel the pixel where it is larger, or the first NaN, which then stays."""
+    for c in range(len(pixel)):
+        value, so_far, old = pixel[c], best[c], place[c]
+        better = (not value <= so_far) & (so_far == so_far)
+        new_best[c] = value if better else so_far
+        new_place[c] = code if better else old
+
+
+@jit.inline
+def _meeting(place, stride, padding, dilation, window, outputs):
+    """The windows first <= p < last that may reach a pixel at h or w = place."""
+    reach = place + padding - (window - 1) * dilation
+    return max(0, -(-reach // stride)), min(outputs, (place + padding) // stride + 1)
+
+
+@jit.kernel(lambda T: (T[:, :, :, ::1], uint8[:, :, :, ::1], T[:, :, :, ::1], _WINDOW))
+def _scatter_rows_task(task, dy, offset, dx, window):
+    """Each pixel of dx collects from the windows that it lies in."""
+    _, H, W, C = dx.shape
+    P, Q = dy.shape[1:3]
+    n, block = divmod(task, -(-H // window.part))
+    for h in range(block * window.part, min((block + 1) * window.part, H)):
+        p_first, p_last = _meeting(
+            h, window.row_stride, window.row_padding, window.row_dilation, window.R, P
+        )
+        for w in range(W):
+            q_first, q_last = _meeting(
+                w, window.column_stride, window.column_padding, window.column_dilation, window.S, Q
+            )
+            pixel, empty = dx[n, h, w], True
+            for p in range(p_first, p_last):
+                r, gap = divmod(h + window.row_padding - p * window.row_stride, window.row_dilation)
+                for q in range(q_first, q_last):
+                    s, hole = divmod(
+                        w + window.column_padding - q * window.column_stride,
+                        window.column_dilation,
+                    )
+                    if gap or hole:
+                        continue
+                    gradient, place, code = dy[n, p, q], offset[n, p, q], uint8(r * window.S + s)
+                    if empty:
+                        empty = False
+                        for c in range(C):
+                            pixel[c] = gradient[c] if place[c] == code else 0
+                    else:
+                        for c in range(C):
+                            pixel[c] += gradient[c] if place[c] == code else 0
+            if empty:
+                pixel[:] = 0
+
+
+@jit.kernel(lambda T: (T[:, :, :, ::1], T[:, :, :, ::1], T[:, ::1], _WINDOW))
+def _mean_rows_task(task, x, y, count, window):
+    _, H, W, C = x.shape
+    P, Q = y.shape[1:3]
+    n, block = divmod(task, -(-P // window.part))
+    rows = _inside(P, window.row_stride, window.row_padding, 1, window.R, H)
+    columns = _inside(Q, window.column_stride, window.column_padding, 1, window.S, W)
+    for p in range(block * window.part, min((block + 1) * window.part, P)):
+        for q in range(Q):
+            total = y[n, p, q]
+            for c in range(C):
+                total[c] = 0
+            for r in range(rows[p, 0], rows[p, 1]):
+                h = p * window.row_stride - window.row_padding + r
+                for s in range(columns[q, 0], columns[q, 1]):
+                    pixels = x[n, h, q * window.column_stride - window.column_padding + s]
+                    for c in range(C):
+                        total[c] += pixels[c]
+            for c in range(C):
+                total[c] /= count[p, q]
+
+
+@jit.kernel(lambda T: (T[:, :, :, ::1], T[:, :, :, ::1], T[:, ::1], _WINDOW))
+def _spread_rows_task(task, dy, dx, count, window):
+    """Each pixel of dx collects from the windows that it lies in."""
+    _, H, W, C = dx.shape
+    P, Q = dy.shape[1:3]
+    n, block = divmod(task, -(-H // window.part))
+    for h in range(block * window.part, min((block + 1) * window.part, H)):
+        p_first, p_last = _meeting(h, window.row_stride, window.row_padding, 1, window.R, P)
+        for w in range(W):
+            q_first, q_last = _meeting(
+                w, window.column_stride, window.column_padding, 1, window.S, Q
+            )
+            pixel, empty = dx[n, h, w], True
+            for p in range(p_first, p_last):
+                for q in range(q_first, q_last):
+                    gradient = dy[n, p, q]
+                    if empty:
+                        empty = False
+                        for c in range(C):
+                            pixel[c] = gradient[c] / count[p, q]
+                    else:
+                        for c in range(C):
+                            pixel[c] += gradient[c] / count[p, q]
+            if empty:
+                pixel[:] = 0

@@ -8,6 +8,8 @@ reading order: exactly one pixel receives the gradient. `index` remembers which:
 h W + w in the image's plane, int64, the same on every backend.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy import ndarray
 
@@ -29,6 +31,14 @@ def max_forward(x: ndarray, *, dims: Pool2dDims) -> tuple[ndarray, ndarray]:
         y = np.where(better, value, y)
         index = np.where(better, h * dims.W + w, index)
     return y, index
+
+
+def max_index(index: ndarray, *, dims: Pool2dDims) -> ndarray:
+    """The index that max_forward gave, as everyone is shown it: it is that here.
+
+    A backend may keep its winners in another form, for its own max_backward and max_gather.
+    """
+    return index.copy()
 
 
 def max_backward(dy: ndarray, index: ndarray, *, dims: Pool2dDims) -> ndarray:
@@ -82,6 +92,7 @@ def avg_backward(
     return dx
 
 
+@lru_cache(maxsize=64)  # a network asks for the same few at every step
 def divisors(
     dims: Pool2dDims, *, count_include_pad: bool = True, divisor_override: int | None = None
 ) -> ndarray:

@@ -34,15 +34,27 @@ def test_cpu_agrees_with_reference(case, dtype):
         y, mean, var, reference.normalize(x, *statistics, eps=case.eps),
         *reference.backward(dy, x, weight, mean, var, eps=case.eps),
     )  # fmt: skip
-    got = (
-        *cpu.forward(x, weight, bias, eps=case.eps), cpu.normalize(x, *statistics, eps=case.eps),
-        *cpu.backward(dy, x, weight, mean, var, eps=case.eps),
-    )  # fmt: skip
-    for a, b in zip(got, wanted, strict=True):
-        assert a.dtype == dtype
-        assert a.flags.c_contiguous
-        scale = abs(b).max(initial=1e-30)
-        np.testing.assert_allclose(a, b, rtol=0, atol=case.tolerance(dtype) * scale)
+    for order in (np.asarray, channels_innermost):
+        here = order(x)
+        got = (
+            *cpu.forward(here, weight, bias, eps=case.eps),
+            cpu.normalize(here, *statistics, eps=case.eps),
+            *cpu.backward(order(dy), here, weight, mean, var, eps=case.eps),
+        )
+        for a, b in zip(got, wanted, strict=True):
+            assert a.dtype == dtype
+            scale = abs(b).max(initial=1e-30)
+            np.testing.assert_allclose(a, b, rtol=0, atol=case.tolerance(dtype) * scale)
+        mixed = cpu.backward(dy, here, weight, mean, var, eps=case.eps)
+        for a, b in zip(mixed, got[4:], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def channels_innermost(a):
+    """Images with their channels innermost; other arrays as they are."""
+    if a.ndim != 4:
+        return a
+    return np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 # PyTorch wants several values a channel.
@@ -67,12 +79,14 @@ def test_reference_agrees_with_torch(case):
 
 
 @BOTH
-def test_a_mean_far_above_the_spread(batch_norm):
+@pytest.mark.parametrize("order", [np.asarray, channels_innermost])
+def test_a_mean_far_above_the_spread(batch_norm, order):
     """float32 around 1e4, spread 1e-2: sum(x^2) - M mean^2 would have lost every digit."""
     rng = np.random.default_rng(0)
     x = (1e4 + 1e-2 * rng.standard_normal((64, 2, 8, 8))).astype(np.float32)
     dy = rng.standard_normal(x.shape).astype(np.float32)
     exact = x.astype(np.float64)
+    x = order(x)
     y, mean, var = batch_norm.forward(x, None, None, eps=1e-10)
     wanted_y, wanted_mean, wanted_var = reference.forward(exact, None, None, eps=1e-10)
     np.testing.assert_allclose(var, wanted_var, rtol=1e-6)
@@ -100,3 +114,16 @@ def test_backward_is_the_derivative(batch_norm):
     dx, dweight, _ = batch_norm.backward(dy, x, weight, mean, var, eps=1e-3)
     slope = (loss(1e-5) - loss(-1e-5)) / 2e-5
     np.testing.assert_allclose(np.vdot(dx, step) + np.vdot(dweight, weight_step), slope, rtol=1e-7)
+
+
+@pytest.mark.parametrize("outlier", [0.0, 1e6])
+def test_statistics_of_many_rows_in_one_pass(outlier):
+    """More rows than a task has, a first row that is no hint at the mean, a mean far from 0."""
+    rng = np.random.default_rng(5)
+    x = (300 + rng.standard_normal((40_000, 3))).astype(np.float32)
+    x[0] += outlier
+    wanted = reference.forward(x.astype(np.float64), None, None, eps=1e-5)
+    got = cpu.forward(x, None, None, eps=1e-5)
+    np.testing.assert_allclose(got[1], wanted[1], rtol=1e-7)
+    np.testing.assert_allclose(got[2], wanted[2], rtol=1e-5)
+    np.testing.assert_allclose(got[0], wanted[0], atol=1e-4)

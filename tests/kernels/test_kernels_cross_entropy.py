@@ -14,7 +14,8 @@ BOTH = pytest.mark.parametrize("cross_entropy", [reference, cpu], ids=["referenc
 def test_hand_worked(cross_entropy):
     logits = np.log(np.array([[1.0, 2.0, 1.0], [3.0, 1.0, 4.0], [1.0, 1.0, 1.0]]))
     target = np.array([1, 0, -100])  # probabilities 1/2 and 3/8; the last is left out
-    loss, logsumexp = cross_entropy.forward(logits, target, ignore_index=-100)
+    loss, logsumexp, count = cross_entropy.forward(logits, target, ignore_index=-100)
+    assert count == 2
     np.testing.assert_allclose(loss, [np.log(2), np.log(8 / 3), 0])
     np.testing.assert_allclose(logsumexp, np.log([4, 8, 3]))
     dloss = np.array([4.0, 8.0, 5.0])
@@ -26,11 +27,12 @@ def test_hand_worked(cross_entropy):
 @pytest.mark.parametrize("case", SMALLER, ids=lambda case: case.name)
 def test_cpu_agrees_with_reference(case, dtype):
     logits, target, dloss = case.arrays(dtype)
-    wanted = reference.forward(logits, target, ignore_index=case.ignore_index)
-    got = cpu.forward(logits, target, ignore_index=case.ignore_index)
+    *wanted, count = reference.forward(logits, target, ignore_index=case.ignore_index)
+    *got, ours = cpu.forward(logits, target, ignore_index=case.ignore_index)
+    assert ours == count == (target != case.ignore_index).sum()
     inputs = dloss, logits, target, wanted[1]
-    wanted += (reference.backward(*inputs, ignore_index=case.ignore_index),)
-    got += (cpu.backward(*inputs, ignore_index=case.ignore_index),)
+    wanted.append(reference.backward(*inputs, ignore_index=case.ignore_index))
+    got.append(cpu.backward(*inputs, ignore_index=case.ignore_index))
     tolerance = case.tolerance(dtype)
     for a, b in zip(got, wanted, strict=True):
         assert a.dtype == b.dtype == dtype
@@ -47,7 +49,7 @@ def test_agrees_with_torch(cross_entropy, case):
         tlogits, torch.tensor(target), reduction="none", ignore_index=case.ignore_index
     )
     tloss.backward(torch.tensor(dloss))
-    loss, logsumexp = cross_entropy.forward(logits, target, ignore_index=case.ignore_index)
+    loss, logsumexp, _ = cross_entropy.forward(logits, target, ignore_index=case.ignore_index)
     dx = cross_entropy.backward(dloss, logits, target, logsumexp, ignore_index=case.ignore_index)
     np.testing.assert_allclose(loss, tloss.detach().numpy(), rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(dx, tlogits.grad.numpy(), rtol=1e-12, atol=1e-13)
@@ -58,7 +60,7 @@ def test_rows_of_very_different_scale(cross_entropy):
     """A maximum taken over the whole array would give the small row log(0)."""
     logits = np.array([[1e4, 1e4 + 1], [0.0, 1.0], [-1e4, -1e4 - 1]], np.float32)
     target = np.array([0, 0, 1])
-    loss, logsumexp = cross_entropy.forward(logits, target, ignore_index=-100)
+    loss, logsumexp, _ = cross_entropy.forward(logits, target, ignore_index=-100)
     np.testing.assert_allclose(loss, np.full(3, np.log1p(np.e)), rtol=1e-6)
     ones = np.ones(3, np.float32)
     dx = cross_entropy.backward(ones, logits, target, logsumexp, ignore_index=-100)
@@ -69,7 +71,7 @@ def test_rows_of_very_different_scale(cross_entropy):
 @BOTH
 def test_rows_without_a_softmax_are_nan(cross_entropy):
     logits = np.array([[np.inf, 0.0], [np.nan, 0.0], [-np.inf, -np.inf], [0.0, 0.0]])
-    loss, logsumexp = cross_entropy.forward(logits, np.zeros(4, int), ignore_index=-100)
+    loss, logsumexp, _ = cross_entropy.forward(logits, np.zeros(4, int), ignore_index=-100)
     np.testing.assert_array_equal(np.isnan(loss), [True, True, True, False])
     dx = cross_entropy.backward(np.ones(4), logits, np.zeros(4, int), logsumexp, ignore_index=-100)
     assert np.isnan(dx[1]).all()

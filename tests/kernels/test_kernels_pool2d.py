@@ -15,15 +15,27 @@ cpu = kernels.of(np.zeros(1)).pool2d
 def test_hand_worked(pool2d):
     x = np.array([[[[1.0, 5.0, 2.0], [5.0, 0.0, 3.0], [7.0, 8.0, 9.0]]]])
     dims = Pool2dDims.of(x.shape, kernel_size=2, stride=1)
-    y, index = pool2d.max_forward(x, dims=dims)
+    y, winners = pool2d.max_forward(x, dims=dims)
     np.testing.assert_array_equal(y, [[[[5, 5], [8, 9]]]])
+    index = pool2d.max_index(winners, dims=dims)
     np.testing.assert_array_equal(index, [[[[1, 1], [7, 8]]]])  # the first 5 of two wins
-    dx = pool2d.max_backward(np.array([[[[1.0, 10.0], [100.0, 1000.0]]]]), index, dims=dims)
+    dx = pool2d.max_backward(np.array([[[[1.0, 10.0], [100.0, 1000.0]]]]), winners, dims=dims)
     np.testing.assert_array_equal(dx, [[[[0, 11, 0], [0, 0, 0], [0, 100, 1000]]]])
     mean = pool2d.avg_forward(x, dims=dims)
     np.testing.assert_array_equal(mean, [[[[2.75, 2.5], [5, 5]]]])
     dx = pool2d.avg_backward(np.array([[[[4.0, 8.0], [12.0, 16.0]]]]), dims=dims)
     np.testing.assert_array_equal(dx, [[[[1, 3, 2], [4, 10, 6], [3, 7, 4]]]])
+
+
+def channels_innermost(a):
+    return np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+ORDERS = [
+    (x_order, dy_order)
+    for x_order in (np.asarray, channels_innermost)
+    for dy_order in (np.asarray, channels_innermost)
+]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -32,36 +44,55 @@ def test_cpu_agrees_with_reference(case, dtype):
     x, dy = case.arrays(dtype)
     dims = case.dims
     y, index = reference.max_forward(x, dims=dims)
-    got_y, got_index = cpu.max_forward(x, dims=dims)
-    np.testing.assert_array_equal(got_y, y)
-    np.testing.assert_array_equal(got_index, index)
-    assert got_y.dtype == dtype
-    assert got_index.dtype == np.int64
     dx = reference.max_backward(dy, index, dims=dims)
     tolerance = case.tolerance(dtype)
-    np.testing.assert_allclose(
-        cpu.max_backward(dy, index, dims=dims), dx, rtol=tolerance, atol=tolerance
-    )
-    np.testing.assert_array_equal(cpu.max_gather(x, index, dims=dims), y)
+    for x_order, dy_order in ORDERS:
+        got_y, winners = cpu.max_forward(x_order(x), dims=dims)
+        np.testing.assert_array_equal(got_y, y)
+        got_index = cpu.max_index(winners, dims=dims)
+        np.testing.assert_array_equal(got_index, index)
+        assert got_y.dtype == dtype
+        assert got_index.dtype == np.int64
+        got_dx = cpu.max_backward(dy_order(dy), winners, dims=dims)
+        np.testing.assert_allclose(got_dx, dx, rtol=tolerance, atol=tolerance)
+        np.testing.assert_array_equal(cpu.max_gather(x_order(x), winners, dims=dims), y)
     if dims.dilation != (1, 1) or case.values == "infinite":
         return
     for options in AVERAGES:
-        for got, wanted, size in (
-            (
-                cpu.avg_forward(x, dims=dims, **options),
-                reference.avg_forward(x, dims=dims, **options),
-                reference.avg_forward(abs(x), dims=dims, **options),
-            ),
-            (
-                cpu.avg_backward(dy, dims=dims, **options),
-                reference.avg_backward(dy, dims=dims, **options),
-                reference.avg_backward(abs(dy), dims=dims, **options),
-            ),
-        ):
-            assert got.dtype == dtype
-            np.testing.assert_array_equal(np.isnan(got), np.isnan(wanted))
-            known = ~np.isnan(wanted)
-            assert (abs(got - wanted)[known] <= tolerance * size[known]).all()
+        wanted = reference.avg_forward(x, dims=dims, **options)
+        size = reference.avg_forward(abs(x), dims=dims, **options)
+        wanted_dx = reference.avg_backward(dy, dims=dims, **options)
+        size_dx = reference.avg_backward(abs(dy), dims=dims, **options)
+        for order in (np.asarray, channels_innermost):
+            got = cpu.avg_forward(order(x), dims=dims, **options)
+            check_average(got, wanted, tolerance * size)
+            got = cpu.avg_backward(order(dy), dims=dims, **options)
+            check_average(got, wanted_dx, tolerance * size_dx)
+
+
+def check_average(got, wanted, bound):
+    assert got.dtype == wanted.dtype
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(wanted))
+    known = ~np.isnan(wanted)
+    assert (abs(got - wanted)[known] <= bound[known]).all()
+
+
+@pytest.mark.parametrize("order", [np.asarray, channels_innermost])
+def test_a_window_of_more_pixels_than_a_byte_counts(order):
+    x = np.random.default_rng(0).standard_normal((2, 3, 20, 20)).astype("float32")
+    dims = Pool2dDims.of(x.shape, kernel_size=17, stride=2)
+    y, index = reference.max_forward(x, dims=dims)
+    got, winners = cpu.max_forward(order(x), dims=dims)
+    np.testing.assert_array_equal(got, y)
+    np.testing.assert_array_equal(cpu.max_index(winners, dims=dims), index)
+    dx = reference.max_backward(y, index, dims=dims)
+    np.testing.assert_array_equal(cpu.max_backward(y, winners, dims=dims), dx)
+
+
+def test_winners_take_a_byte_each():
+    x = np.zeros((2, 3, 8, 8), "float32")
+    _, winners = cpu.max_forward(x, dims=Pool2dDims.of(x.shape, kernel_size=3))
+    assert winners.dtype == np.uint8
 
 
 # PyTorch takes no empty images.
@@ -104,8 +135,8 @@ def test_adjoints(pool2d):
         if case.values != "normal":
             continue
         x, dy = case.arrays("float64", seed=2)
-        y, index = pool2d.max_forward(x, dims=case.dims)
-        dx = pool2d.max_backward(dy, index, dims=case.dims)
+        y, winners = pool2d.max_forward(x, dims=case.dims)
+        dx = pool2d.max_backward(dy, winners, dims=case.dims)
         np.testing.assert_allclose(np.vdot(y, dy), np.vdot(x, dx), atol=1e-10)
         if case.dims.dilation == (1, 1):
             y, dx = pool2d.avg_forward(x, dims=case.dims), pool2d.avg_backward(dy, dims=case.dims)

@@ -64,7 +64,7 @@ def test_errors_are_sentences():
         kernels.use(conv2d="fast").__enter__()
     with pytest.raises(ValueError, match="no family 'conv3d'; there are batch_norm, conv2d"):
         kernels.use(conv3d="naive").__enter__()
-    with pytest.raises(TypeError, match=r"expected NumPy arrays, got builtins\.list"):
+    with pytest.raises(TypeError, match=r"expected NumPy or CuPy arrays, got builtins\.list"):
         kernels.of([1, 2])
     with pytest.raises(AttributeError, match="there is no kernel family 'conv3d'"):
         _ = kernels.of(x).conv3d

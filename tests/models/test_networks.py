@@ -34,6 +34,13 @@ def test_convnet_with_no_arguments_takes_cifar_images() -> None:
     assert kinds == ["Conv2d", "ReLU", "MaxPool2d"] * 2
 
 
+def test_convnet_of_another_depth() -> None:
+    for channels, side in (((5,), 10), ((2, 3, 4), 2)):
+        net = ConvNet(1, (20, 21), 4, channels=channels)
+        assert net.features(tinynet.zeros(1, 1, 20, 21)).shape == (1, channels[-1], side, side)
+        assert net(tinynet.zeros(2, 1, 20, 21)).shape == (2, 4)
+
+
 @pytest.mark.parametrize("options", [{}, {"batch_norm": True, "dropout": 0.2, "hidden": None}])
 def test_convnet_parts(options: dict[str, Any]) -> None:
     net = ConvNet(1, (20, 12), 4, channels=(3, 5), kernel_size=5, **options)
@@ -52,6 +59,8 @@ def test_sizes_of_lenet() -> None:
 def test_bad_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 4x4, not 3x3"):
         ConvNet(image_size=3)
+    with pytest.raises(ValueError, match="at least 8x8, not 7x9"):
+        ConvNet(image_size=(7, 9), channels=(2, 3, 4))
     with pytest.raises(ValueError, match="kernel_size 4 must be odd"):
         ConvNet(kernel_size=4)
     with pytest.raises(ValueError, match="28x28 or 32x32, not 64x64"):

@@ -346,6 +346,19 @@ def test_alexnet_starts_as_published() -> None:
     for m in layers[:6]:
         assert float(m.weight.std()) == pytest.approx(0.01, rel=0.05)
         assert abs(float(m.weight.mean())) < 5e-4
+    with pytest.raises(ValueError, match="'paper' or as in 'he', not 'zero'"):
+        models.AlexNet(start="zero", hidden=8)
+
+
+def test_alexnet_starts_as_vgg_where_asked() -> None:
+    tinynet.manual_seed(0)
+    net = models.AlexNet(image_size=63, hidden=64, start="he")
+    for m in net.modules():
+        if isinstance(m, nn.Conv2d | nn.Linear):
+            fan_out = m.out_channels * m.weight[0, 0].numel() if m.weight.ndim == 4 else None
+            std = math.sqrt(2 / fan_out) if fan_out else 0.01
+            assert float(m.weight.std()) == pytest.approx(std, rel=0.05)
+            assert not m.bias.any()
 
 
 def test_vgg_and_resnet_start_as_torchvisions() -> None:

@@ -26,6 +26,14 @@ SCHEDULES: dict[str, Make] = {
     "PolynomialLR": lambda s, o: s.PolynomialLR(o, 8, 1.7),
     "LambdaLR": lambda s, o: s.LambdaLR(o, lambda epoch: 0.95**epoch),
     "LambdaLR per group": lambda s, o: s.LambdaLR(o, [lambda e: 1 / (e + 1), lambda e: 0.5]),
+    "CyclicLR": lambda s, o: s.CyclicLR(o, 0.01, 0.3, 3),
+    "CyclicLR lopsided": lambda s, o: s.CyclicLR(
+        o, [0.01, 0.02], [0.3, 0.2], 4, 1, mode="triangular2", base_momentum=0.6
+    ),
+    "CyclicLR falling": lambda s, o: s.CyclicLR(o, 0.1, 1.0, 2, 3, mode="exp_range", gamma=0.8),
+    "CyclicLR scaled": lambda s, o: s.CyclicLR(
+        o, 0.1, 1.0, 2, scale_fn=lambda n: 1 / n, cycle_momentum=False
+    ),
     "OneCycleLR": lambda s, o: s.OneCycleLR(o, 0.3, total_steps=13),
     "OneCycleLR linear": lambda s, o: s.OneCycleLR(
         o, [0.3, 0.2], epochs=5, steps_per_epoch=3, anneal_strategy="linear", pct_start=0.4

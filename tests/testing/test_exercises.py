@@ -62,6 +62,10 @@ ANSWERS = {
         [lambda m: m.diagonal() / m.sum(axis=1)],
         [lambda m: m.diagonal() / m.sum(axis=0), lambda m: m.diagonal().sum() / m.sum()],
     ),
+    "08-1": ([0.0417, 1 / 24], [1 / 12, 24]),
+    "08-2": ([10], [0.1, 4000]),
+    "08-3": ([52], [53, 90]),
+    "08-4": ([(4.71, 10)], [(7.2, 10), (4.71, 8)]),
     "09-1": ([lambda x: np.where(x > 0, 1, np.exp(x))], [lambda x: np.exp(x), lambda x: x > 0]),
     "09-2": ([0.0833, 1 / 12], [0.167, 0.333]),
     "09-3": (

@@ -11,8 +11,8 @@ from PIL import Image
 
 import tinynet
 from tinynet.cli import main
-from tinynet.train import Config, FolderData, UserError, configure, train
-from tinynet.train.recipe import build_optimizer, image_size
+from tinynet.train import Config, FolderData, UserError, configure, load_data, train
+from tinynet.train.recipe import architecture, build_optimizer, image_size
 
 
 def fill(folder, count, seed=0):
@@ -159,6 +159,9 @@ def test_published_recipes():
     assert configure({"model": "vgg16_bn", "batch_size": 7}).batch_size == 7
     assert configure({"model": "vgg16"}).batch_size == 256
     assert configure({}) == Config()
+    for name, data in (("AlexNet", "digits"), ("alexnet_owt", "clothes")):
+        sizes = architecture(Config(model=name), load_data(data))
+        assert sizes.get("start") == ("he" if name == "AlexNet" else None)
     optimizer, _ = build_optimizer(alexnet, tinynet.nn.Linear(1, 1), 10)
     (group,) = optimizer.param_groups
     assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.9, 5e-4, False)

@@ -1,15 +1,22 @@
 """Reverse-mode differentiation: the tape, the backward walk, and what users build on them."""
 
+from .anomaly import AnomalyError, anomaly, detect_anomaly, set_detect_anomaly
 from .engine import backward, grad
 from .function import Function, FunctionCtx, once_differentiable
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
+from .ledger import Ledger
 from .mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .trace import trace
 
 __all__ = [
+    "AnomalyError",
     "Function",
     "FunctionCtx",
     "GradcheckError",
+    "Ledger",
+    "anomaly",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "grad",
     "gradcheck",
@@ -18,5 +25,7 @@ __all__ = [
     "is_grad_enabled",
     "no_grad",
     "once_differentiable",
+    "set_detect_anomaly",
     "set_grad_enabled",
+    "trace",
 ]

@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from ..device import xp_of
+from . import layout
 from .mode import _GradMode, mode
 from .tape import (
     AccumulateGrad,
@@ -195,7 +196,7 @@ def _fitted(gradient: Any, edge: Any, node: Node) -> Any:
     y = x broadcast along an axis uses each element of x several times; dx is the sum over them.
     """
     array, shape = gradient.array, edge.shape
-    if array.dtype != edge.dtype:
+    if array.dtype is not edge.dtype and array.dtype != edge.dtype:
         raise RuntimeError(
             f"{node.name()}: the gradient it returned has dtype {array.dtype}, but its input has "
             f"dtype {edge.dtype}; return the gradient in the input's dtype."
@@ -203,15 +204,16 @@ def _fitted(gradient: Any, edge: Any, node: Node) -> Any:
     if array.shape == shape:
         return gradient
     extra = array.ndim - len(shape)
+    if extra > 0 and array.shape[extra:] == shape:  # the usual case: a bias, say
+        return gradient.sum(tuple(range(extra)))
     if extra < 0 or any(n not in (1, array.shape[i + extra]) for i, n in enumerate(shape)):
         raise RuntimeError(
             f"{node.name()} returned an invalid gradient: its shape {list(array.shape)} is not "
             f"that of the input, {list(shape)}, nor one that broadcasting made of it."
         )
-    if extra:
-        gradient = gradient.sum(tuple(range(extra)))
+    gradient = gradient.sum(tuple(range(extra))) if extra else gradient
     stretched = tuple([i for i, n in enumerate(shape) if n != array.shape[i + extra]])
-    return gradient.sum(stretched, keepdim=True) if stretched else gradient
+    return gradient.sum(stretched, keepdim=True)
 
 
 def _finish(node: Any, gradient: Any, create_graph: bool) -> None:
@@ -229,9 +231,9 @@ def _accumulate(leaf: Any, gradient: Any, create_graph: bool) -> None:
         if create_graph:
             leaf.grad = gradient
         elif gradient._mine and gradient._storage is None:
-            leaf.grad = wrap(gradient.array)
+            leaf.grad = layout.laid_as(leaf, wrap(gradient.array))
         else:
-            leaf.grad = wrap(gradient.array.copy())
+            leaf.grad = layout.laid_as(leaf, wrap(gradient.array.copy()))
         gradient._mine = False
     elif create_graph:
         leaf.grad = leaf.grad + gradient

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import tape
 from .mode import mode, no_grad
-from .tape import Node, Output, TensorBase, node_of, storage_of, tick, wrap
+from .tape import Node, Output, TensorBase, alias, node_of, storage_of, tick, wrap
 
 
 class FunctionCtx:
@@ -95,28 +95,27 @@ class Function:
         edges = [node_of(a) if isinstance(a, TensorBase) else None for a in args]
         recording = mode.enabled and any(e is not None for e in edges)
         ctx.needs_input_grad = tuple(e is not None for e in edges)
-        with no_grad():
-            setup = getattr(cls, "setup_context", None)
-            if setup is None:
-                result = cls.forward(ctx, *args, **kwargs)
-            else:
-                result = cls.forward(*args, **kwargs)
-                setup(ctx, args, result)
+        result = run_forward(cls, ctx, args, kwargs)
         outputs = list(result) if isinstance(result, tuple) else [result]
         for i, output in enumerate(outputs):
             if any(output is d for d in ctx._dirty):
                 tape.mark_modified(output, cls.__name__)
             elif any(output is a for a in args):
-                outputs[i] = _alias(output)  # an input handed through gets a history of its own
+                outputs[i] = alias(output)  # an input handed through gets a history of its own
         if recording:
             _record(cls, ctx, edges, outputs)
         return tuple(outputs) if isinstance(result, tuple) else outputs[0]
 
 
-def _alias(tensor: Any) -> Any:
-    alias = wrap(tensor.array)
-    alias._storage = storage_of(tensor)
-    return alias
+def run_forward(cls: type[Function], ctx: FunctionCtx, args: Any, kwargs: dict[str, Any]) -> Any:
+    """A Function's own forward, unrecorded."""
+    with no_grad():
+        setup = getattr(cls, "setup_context", None)
+        if setup is None:
+            return cls.forward(ctx, *args, **kwargs)
+        result = cls.forward(*args, **kwargs)
+        setup(ctx, args, result)
+        return result
 
 
 class _Backward:

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from . import layout
 from .mode import enable_grad, mode
 
 # One clock for nodes and in-place changes: a node's number says when it was made (newest first is
@@ -60,6 +61,7 @@ class TensorBase:
     _replay: Any = None  # for a view: (operation, parameters, the replay it started from)
     _rebased_at = 0  # for a view: the storage's `rebased_at` when `_node` was last right
     _mine = False  # the engine made this gradient and nobody else holds its array
+    _pinned = False  # its order in memory is everyone's to see (layout.py)
 
 
 Tensor: type[TensorBase] = TensorBase  # tinynet.tensor puts the full class here
@@ -122,7 +124,7 @@ class Node:
         """Forget what backward remembered; a node that remembered nothing can be walked again."""
         if self.output is None:
             for pullback in (self.pullbacks,) if self.joint else self.pullbacks:
-                if pullback is not None and pullback.__closure__ is not None and holds(pullback):
+                if pullback is not None and holds(pullback):
                     break
             else:
                 return
@@ -203,12 +205,26 @@ def changed_error(node: Node, what: str, shape: tuple[int, ...], storage: Storag
     )
 
 
+PLAIN = frozenset((int, float, bool, str, type(None)))  # what closures hold beside data
+
+
 def holds(function: Any) -> bool:
-    """True if a function's closure holds any tensor or array."""
-    for cell in function.__closure__:
-        if isinstance(cell.cell_contents, TensorBase):  # the usual case, decided at once
+    """True if a function's closure holds any tensor or array: what `captured` would give."""
+    for cell in function.__closure__ or ():
+        try:
+            value = cell.cell_contents
+        except ValueError:  # a name bound later, or never
+            continue
+        kind = value.__class__
+        if kind in PLAIN:
+            continue
+        if kind is tuple:
+            for item in value:
+                if item.__class__ not in PLAIN and holds_data(item):
+                    return True
+        elif holds(value) if kind is FunctionType else holds_data(value):
             return True
-    return any(True for _ in captured(function))
+    return False
 
 
 def captured(function: Any) -> Iterator[tuple[str, Any]]:
@@ -277,6 +293,8 @@ def differentiable(
             value, pullbacks = function(x, y)
             result = new(Tensor)
             result.array = value if value.__class__ is np.ndarray else as_array(value)
+            if layout.seen[0]:
+                layout.follow(result, (x, y), elementwise=True)
             if mode.enabled:
                 record(operation, (x, y), pullbacks, result)
             return result
@@ -285,23 +303,41 @@ def differentiable(
 
         @functools.wraps(function)
         def operation(*inputs: Any, **parameters: Any) -> Any:
+            if view:
+                layout.settle(inputs[0])
             value, pullbacks = function(*inputs, **parameters)
             if value.__class__ is tuple:
                 results = tuple([wrap(v) for v in value])
+                if layout.seen[0]:
+                    for result in results:
+                        layout.follow(result, inputs)
                 if mode.enabled:
                     tied = results[0] if outputs == 1 else results[:outputs]
                     record(operation, inputs, pullbacks, tied)
                 return results
             result = new(Tensor)
             result.array = value if value.__class__ is np.ndarray else as_array(value)
+            if layout.seen[0]:
+                layout.follow(result, inputs)
             if mode.enabled:
                 record(operation, inputs, pullbacks, result)
             if view:
                 share(inputs[0], result, operation, parameters)
             return result
 
+    def exchange(other: Any) -> Any:
+        """Run `other` instead of the function from now on; returns what ran until now."""
+        nonlocal function
+        before, function = function, other
+        return before
+
     operation.is_operation = True  # type: ignore[attr-defined]
+    operation.exchange = exchange  # type: ignore[attr-defined]
+    operations.add(operation)
     return operation
+
+
+operations: weakref.WeakSet[Any] = weakref.WeakSet()  # all there are; see observe.py
 
 
 def record(operation: Any, inputs: Any, pullbacks: Any, result: Any) -> None:
@@ -369,24 +405,37 @@ def storage_of(tensor: TensorBase) -> Storage:
 
 def share(source: TensorBase, view: Any, operation: Any, parameters: dict[str, Any]) -> None:
     """Make `view` a view of `source`, if their memory is in fact the same."""
-    if not _same_memory(source.array, view.array):
+    x, y = source.array, view.array
+    # As NumPy has it for views and for views of views; else, the roots tell.
+    if y.base is not x and (y.base is None or y.base is not x.base) and _root(x) is not _root(y):
         return
-    storage = view._storage = storage_of(source)
+    storage = source._storage
+    if storage is None:
+        storage = source._storage = Storage()
+    view._storage = storage
     view._base = source if source._base is None else source._base
     view._rebased_at = storage.rebased_at
     view._replay = (operation, parameters, source._replay, mode.enabled)
+    if layout.lies_channels_last(view.array):
+        layout.seen[0] = True
 
 
-def _same_memory(x: Any, y: Any) -> bool:
-    """True if view-making left y on x's memory (a `reshape` may have had to copy)."""
-    if y.base is x or (x.base is not None and y.base is x.base):
-        return True  # as NumPy has it for views of views
-    root_x, root_y = x, y
-    while hasattr(root_x.base, "base"):  # a buffer that is no array is a root
-        root_x = root_x.base
-    while hasattr(root_y.base, "base"):
-        root_y = root_y.base
-    return root_x is root_y
+def alias(source: TensorBase, tensor: Any = None) -> Any:
+    """A tensor (a new one if none is given) on source's memory, without its history."""
+    if tensor is None:
+        tensor = new(Tensor)
+    tensor.array = layout.settle(source)
+    tensor._storage = storage_of(source)
+    if layout.shown(source):
+        layout.pin(tensor)
+    return tensor
+
+
+def _root(array: Any) -> Any:
+    """The array that has the memory which this one shows (a buffer that is no array is none)."""
+    while hasattr(array.base, "base"):
+        array = array.base
+    return array
 
 
 def replay(chain: Any, base: Any) -> Any:
@@ -410,7 +459,7 @@ def node_of(tensor: TensorBase) -> Node | None:
     return tensor._node
 
 
-def _call_site() -> str:
+def call_site() -> str:
     """`file:line` of the first frame outside tinynet."""
     frame: Any = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tinynet."):
@@ -420,10 +469,18 @@ def _call_site() -> str:
 
 def mark_modified(tensor: TensorBase, by: str = "an in-place operation") -> None:
     """Note that the tensor's memory was just written, so that stale derivatives are refused."""
-    storage = storage_of(tensor)
-    storage.modified_at = modified_latest[0] = tick()
-    storage.version += 1
-    storage.modified_by = f"{by} at {_call_site()}"
+    mark_all_modified((tensor,), by)
+
+
+def mark_all_modified(tensors: Sequence[TensorBase], by: str) -> None:
+    """`mark_modified` for tensors that one line of the program has written."""
+    where = f"{by} at {call_site()}"
+    modified_latest[0] = now = tick()
+    for tensor in tensors:
+        storage = storage_of(tensor)
+        storage.modified_at = now
+        storage.version += 1
+        storage.modified_by = where
 
 
 modified_latest = [0]  # the clock at the latest in-place change of anything

@@ -1,4 +1,4 @@
-"""The command line: `tinynet train`, `tinynet evaluate RUN`, `tinynet predict RUN IMAGE...`.
+"""The command line: `tinynet train`, `tinynet evaluate RUN`, `tinynet predict RUN IMAGE...`, ...
 
 Libraries that take long to import are imported by the commands that need them.
 """
@@ -6,11 +6,13 @@ Libraries that take long to import are imported by the commands that need them.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 INTERRUPTED = 130
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class CommandLine(click.Group):
@@ -181,3 +183,61 @@ def summary(model: str, input_size: str | None, batch: int) -> None:
     from .summary import run_summary
 
     run_summary(model, input_size, batch)
+
+
+@main.command()
+@click.argument(
+    "selections",
+    nargs=-1,
+    type=click.Choice(["kernels", "ops", "models", "memory", "import", "compile", "all", "report"]),
+    metavar="[SELECTION]...",
+)
+@click.option(
+    "--model", "models", multiple=True, help="vgg16, alexnet, vgg16_bn, convnet, lenet5 or mlp."
+)
+@click.option("--family", "families", multiple=True, help="Of the kernels: conv2d, matmul, ...")
+@click.option(
+    "--size",
+    type=click.Choice(["small", "awkward", "large"]),
+    default="large",
+    show_default=True,
+    help="Which cases of the kernels.",
+)
+@click.option(
+    "--threads", multiple=True, type=click.IntRange(min=1), help="Threads.  [default: 2, then 1]"
+)
+@click.option("--peer", "peers", multiple=True, help="Libraries.  [default: all that are there]")
+@click.option("--rounds", type=click.IntRange(min=1), help="Samples of each program.")
+@click.option("--seconds", type=float, help="Time for the samples of one row, roughly.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    help="How often a sample that other programs disturbed is taken again.  [default: 5]",
+)
+@click.option(
+    "--compiled/--no-compiled",
+    default=True,
+    show_default=True,
+    help="Try PyTorch's compiler on the small networks.",
+)
+@click.option("--output", type=FILE, help="Write the result here (JSON), row by row.")
+@click.option("--resume", is_flag=True, help="Keep the rows that --output has already.")
+@click.option("--from", "read", type=FILE, help="Measure nothing, take this result.")
+@click.option("--markdown", type=FILE, help="Write the tables here.")
+@click.option("--svg", type=FILE, help="Draw bars here, or a roofline of the convolutions.")
+@click.option("--compare", nargs=2, type=FILE, metavar="A B", help="Say what changed from A to B.")
+@click.option(
+    "--threshold", default=0.05, show_default=True, help="The smallest change worth reporting."
+)
+def bench(selections: tuple[str, ...], **options: Any) -> int:
+    """Time this machine's kernels, operations and networks, beside PyTorch and others.
+
+    SELECTION is one or more of kernels, ops, models, memory, import, compile, or all; `report`
+    makes the tables of docs/benchmarks.md anew from benchmarks/results. Answers are verified before
+    anything is timed; programs take turns; samples that other programs disturbed are discarded.
+
+    With --compare the exit code is 1 if something became slower beyond noise.
+    """
+    from .bench import run_bench
+
+    return run_bench(selections, options)

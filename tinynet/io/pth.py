@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..autograd import layout
 from ..autograd.tape import wrap
 from ..device import move
 from ..nn import Parameter
@@ -163,7 +164,7 @@ def _rebuild_tensor(
         array = np.lib.stride_tricks.as_strided(storage[offset:], size, steps)
         if array.size <= storage.size:
             array = array.copy()  # an expanded tensor stays a view: a copy could fill all memory
-    return wrap(array).requires_grad_(bool(requires_grad))
+    return layout.pin(wrap(array)).requires_grad_(bool(requires_grad))
 
 
 def _rebuild_parameter(data: Tensor, requires_grad: bool, *_: Any) -> Parameter:

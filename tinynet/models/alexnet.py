@@ -11,16 +11,21 @@ from collections.abc import Sequence
 
 from .. import nn
 from ..tensor import Tensor
+from .he_start import he_start
+from .image_size import Size, height_and_width
 
 
 class AlexNet(nn.Module):
     """Five convolutions with overlapping max pooling, then three linear layers.
 
     Images of 224x224 are padded by 2 in the first layer, which gives the paper's 55x55. Dropout
-    follows the first two linear layers. Weights start normal with standard deviation 0.01; biases
-    at 1 in the second, fourth and fifth convolution and in the hidden linear layers ("provides the
-    ReLUs with positive inputs"), at 0 elsewhere.
+    follows the first two linear layers.
 
+    start: "paper": weights normal with standard deviation 0.01; biases at 1 in the second, fourth
+        and fifth convolution and in the hidden linear layers ("provides the ReLUs with positive
+        inputs"), at 0 elsewhere. This is made for pixels of 0 to 255 less their mean and for a
+        thousand classes. "he": as VGG starts here, for pixels with deviation 1 and any number of
+        classes; docs/train.md says why.
     local_response_norm: normalise after the first and second ReLU, as in the paper's section 3.3.
     channels, hidden: filters of the convolutions, units of the hidden linear layers.
     Raises ValueError for images below 63x63, of which nothing would be left.
@@ -31,16 +36,15 @@ class AlexNet(nn.Module):
         num_classes: int = 1000,
         dropout: float = 0.5,
         *,
+        start: str = "paper",
         local_response_norm: bool = False,
         in_channels: int = 3,
-        image_size: int | tuple[int, int] = 224,
+        image_size: Size = 224,
         channels: Sequence[int] = (96, 256, 384, 384, 256),
         hidden: int = 4096,
     ) -> None:
         super().__init__()
-        H, W = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-        if min(H, W) < 63:
-            raise ValueError(f"AlexNet takes images of at least 63x63, not {H}x{W}")
+        H, W = height_and_width("AlexNet", image_size, 63)
         c1, c2, c3, c4, c5 = channels
 
         def normalised() -> list[nn.Module]:
@@ -76,9 +80,14 @@ class AlexNet(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(hidden, num_classes),  # 1,000: 4,097,000
         )
-        self._initialise()
+        if start not in ("paper", "he"):
+            raise ValueError(f"AlexNet starts as in the 'paper' or as in 'he', not {start!r}")
+        if start == "he":
+            he_start(self)
+        else:
+            self._paper_start()
 
-    def _initialise(self) -> None:
+    def _paper_start(self) -> None:
         layers = [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
         positive = {1, 3, 4, 5, 6}  # of the eight layers, those whose biases start at 1
         for i, layer in enumerate(layers):

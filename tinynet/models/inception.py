@@ -9,6 +9,7 @@ from .. import nn
 from ..nn import functional as F
 from ..ops.shape import cat
 from ..tensor import Tensor
+from .image_size import Size, height_and_width
 
 Pair = int | tuple[int, int]
 
@@ -192,7 +193,7 @@ class Inception3(nn.Module):
         *,
         num_classes: int | None = None,
         in_channels: int = 3,
-        image_size: int | tuple[int, int] = 299,
+        image_size: Size = 299,
         width: float = 1.0,
     ) -> None:
         super().__init__()
@@ -202,13 +203,9 @@ class Inception3(nn.Module):
                 f"{num_classes} and {num_outputs}"
             )
         outputs = next((n for n in (num_outputs, num_classes) if n is not None), 1000)
-        H, W = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-        least = 299 if aux_logits else 75
-        if min(H, W) < least:
-            raise ValueError(
-                f"Inception3{' with aux_logits' if aux_logits else ''} takes images of at least "
-                f"{least}x{least}, not {H}x{W}"
-            )
+        if aux_logits:
+            height_and_width("Inception3 with aux_logits", image_size, 299)
+        height_and_width("Inception3", image_size, 75)
 
         def w(channels: int) -> int:
             return max(1, round(width * channels))

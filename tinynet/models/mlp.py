@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .. import nn
 from ..tensor import Tensor
+from .image_size import Size, height_and_width
 
 
 class MLP(nn.Module):
@@ -18,14 +19,14 @@ class MLP(nn.Module):
     def __init__(
         self,
         in_channels: int = 3,
-        image_size: int | tuple[int, int] = 32,
+        image_size: Size = 32,
         num_classes: int = 10,
         *,
         hidden: Sequence[int] = (256,),
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+        size = height_and_width("MLP", image_size)
         width = in_channels * math.prod(size)
         layers: list[nn.Module] = [nn.Flatten()]  # (N, C*H*W)
         for units in hidden:

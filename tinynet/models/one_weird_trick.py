@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import nn
 from ..tensor import Tensor
+from .image_size import Size, height_and_width
 
 
 class AlexNetOWT(nn.Module):
@@ -25,14 +26,12 @@ class AlexNetOWT(nn.Module):
         dropout: float = 0.5,
         *,
         in_channels: int = 3,
-        image_size: int | tuple[int, int] = 224,
+        image_size: Size = 224,
         channels: Sequence[int] = (64, 192, 384, 256, 256),
         hidden: int = 4096,
     ) -> None:
         super().__init__()
-        H, W = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-        if min(H, W) < 63:
-            raise ValueError(f"AlexNet takes images of at least 63x63, not {H}x{W}")
+        height_and_width("AlexNet", image_size, 63)
         c1, c2, c3, c4, c5 = channels
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, c1, 11, stride=4, padding=2),  # 64, 55

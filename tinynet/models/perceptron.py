@@ -6,6 +6,7 @@ import math
 
 from .. import nn
 from ..tensor import Tensor
+from .image_size import Size, height_and_width
 
 
 class Perceptron(nn.Module):
@@ -19,11 +20,11 @@ class Perceptron(nn.Module):
     def __init__(
         self,
         in_channels: int = 1,
-        image_size: int | tuple[int, int] = 28,
+        image_size: Size = 28,
         num_classes: int = 10,
     ) -> None:
         super().__init__()
-        size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+        size = height_and_width("Perceptron", image_size)
         self.flatten = nn.Flatten()  # (N, C*H*W)
         self.output = nn.Linear(in_channels * math.prod(size), num_classes)
         nn.init.zeros_(self.output.weight)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import nn
 from ..tensor import Tensor
+from .image_size import Size
 
 
 def _convolution(before: int, width: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
@@ -91,7 +92,7 @@ class ResNet(nn.Module):
         zero_init_residual: bool = False,
         *,
         in_channels: int = 3,
-        image_size: int | tuple[int, int] = 224,
+        image_size: Size = 224,
         width: int = 64,
     ) -> None:
         super().__init__()

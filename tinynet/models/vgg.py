@@ -9,6 +9,8 @@ from typing import Any
 
 from .. import nn
 from ..tensor import Tensor
+from .he_start import he_start
+from .image_size import Size, height_and_width
 
 # The paper's table 1: how many convolutions stand in each of the five blocks.
 A = (1, 1, 2, 2, 2)
@@ -39,14 +41,12 @@ class VGG(nn.Module):
         *,
         batch_norm: bool = False,
         in_channels: int = 3,
-        image_size: int | tuple[int, int] = 224,
+        image_size: Size = 224,
         channels: Sequence[int] = (64, 128, 256, 512, 512),
         hidden: int = 4096,
     ) -> None:
         super().__init__()
-        H, W = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-        if min(H, W) < 32:
-            raise ValueError(f"VGG halves the image five times: at least 32x32, not {H}x{W}")
+        height_and_width("VGG", image_size, 32)
         layers: list[nn.Module] = []
         before = in_channels
         for count, width in zip(convolutions, channels, strict=True):
@@ -69,16 +69,7 @@ class VGG(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(hidden, num_classes),  # 1,000: 4,097,000
         )
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-            elif isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.weight, std=0.01)
-                nn.init.zeros_(layer.bias)
+        he_start(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, num_classes) scores."""

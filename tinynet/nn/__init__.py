@@ -59,6 +59,7 @@ from .normalization import (
 from .padding import ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from .parameter import Parameter
 from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, LPPool2d, MaxPool2d
+from .upsampling import Upsample
 
 __all__ = [
     "CELU",
@@ -127,6 +128,7 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "Upsample",
     "ZeroPad2d",
     "functional",
     "init",

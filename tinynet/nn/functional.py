@@ -21,6 +21,7 @@ from ..ops import conv as convolution
 from ..ops import dropout as dropping
 from ..ops import softmax as softmax_ops
 from ..ops.linalg import linear as linear
+from ..ops.resampling import interpolate as interpolate
 from ..ops.shape import pad as pad
 from ..random import default_generator
 from ..tensor import Tensor, in_place
@@ -62,7 +63,7 @@ def _activate(function: Callable[[Tensor], Tensor], input: Tensor, inplace: bool
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0), with derivative 0 at 0."""
     # The derivative needs only the output: nothing is copied, in place or not.
-    return in_place(activation.relu, "relu_")(input) if inplace else activation.relu(input)
+    return input.relu_() if inplace else activation.relu(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -808,23 +809,26 @@ def binary_cross_entropy_with_logits(
 
 def _rows(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """(N, C, d1, ...) and (N, d1, ...) as rows: (M, C) and (M,). (C,) and () are one row."""
-    sizes = tuple(input.shape)
+    sizes = input.array.shape
     if not sizes:
         raise LossShapeError(f"{name}: input must be (N, C, ...) or (C,), but it is a scalar")
     expected = sizes[:1] + sizes[2:] if len(sizes) > 1 else ()
-    if tuple(target.shape) != expected:
+    if target.array.shape != expected:
         raise LossShapeError(
             f"{name}: input is (N, C, ...) = {sizes}, target of class labels is (N, ...) = "
-            f"{tuple(target.shape)}; it must be {expected}, one label for each row of scores."
+            f"{target.array.shape}; it must be {expected}, one label for each row of scores."
         )
     if target.array.dtype.kind not in "iu":
         raise RuntimeError(
             f"{name}: expected scalar type Long but found {target.dtype}: class labels must be "
             "integers; convert them: target.long()"
         )
+    target = target.long()
+    if len(sizes) == 2:
+        return input, target
     channels = sizes[1] if len(sizes) > 1 else sizes[0]
     rows = input.movedim(1, -1) if len(sizes) > 2 else input
-    return rows.reshape(-1, channels), target.long().reshape(-1)
+    return rows.reshape(-1, channels), target.reshape(-1)
 
 
 def _reduced_rows(rows: Tensor, weights: Tensor, reduction: str, sizes: Sequence[int]) -> Tensor:
@@ -893,13 +897,16 @@ def cross_entropy(
     reduction = reduction_of(size_average, reduce, reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    if target.is_floating_point() and target.shape == input.shape:
+    if target.array.dtype.kind == "f" and target.array.shape == input.array.shape:
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     scores, labels = _rows("cross_entropy", input, target)
     _same_dtype("cross_entropy", scores, weight=weight)
-    rows = loss.softmax_cross_entropy(scores, labels, ignore_index=ignore_index)
-    if weight is None and label_smoothing == 0 and reduction != "mean":
-        return rows.reshape(target.shape) if reduction == "none" else rows.sum()
+    plain = weight is None and label_smoothing == 0
+    rows = loss.softmax_cross_entropy(
+        scores, labels, ignore_index=ignore_index, reduction=reduction if plain else "none"
+    )
+    if plain:
+        return rows.reshape(target.shape) if reduction == "none" else rows
     weights, _ = _class_weights(labels, scores, weight, ignore_index)
     if weight is not None:
         rows = rows * weights

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from .. import dtypes
+from ..autograd.layout import preserve_format
 from ..autograd.mode import no_grad
+from ..autograd.observe import observers, stand_in
 from ..kernels.errors import ShapeError
 from ..tensor import RemovableHandle, Tensor
 from .hooks import call_with_backward_hooks
@@ -429,7 +431,9 @@ class Module:
         """Move to a device and/or convert floating-point members to a dtype, in place.
 
         to(device), to(dtype), to(device, dtype), to(tensor): as PyTorch's.
+        to(memory_format=tinynet.channels_last) changes how 4-dimensional members lie in memory.
         """
+        memory_format = kwargs.pop("memory_format", preserve_format)
         device, dtype = _device_and_dtype(*args, **kwargs)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(
@@ -440,6 +444,8 @@ class Module:
         def convert(t: Tensor) -> Tensor:
             if device is not None:
                 t = t.to(device)
+            if memory_format is not preserve_format and t.ndim == 4:
+                t = t.to(memory_format=memory_format)
             return t.to(dtype) if dtype is not None and t.is_floating_point() else t
 
         return self._apply(convert)
@@ -694,3 +700,22 @@ def _device_and_dtype(
         elif argument is not None and not isinstance(argument, bool):
             device = argument
     return device, dtype
+
+
+@stand_in(Module, "__call__")
+def _observed_call(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """What runs in place of `__call__` while somebody watches (autograd/observe.py)."""
+
+    def call(self: Module, *args: Any, **kwargs: Any) -> Any:
+        watching = tuple(observers)
+        for observer in watching:
+            observer.module_begins(self, args)
+        result = None
+        try:
+            result = plain(self, *args, **kwargs)
+            return result
+        finally:
+            for observer in reversed(watching):
+                observer.module_ends(self, result)
+
+    return call

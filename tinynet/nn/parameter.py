@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..autograd import tape
 from ..ops import creation
 from ..tensor import Tensor
 
@@ -22,8 +23,6 @@ class Parameter(Tensor):
                 f"Parameter: data must be a Tensor, but got {type(data).__name__}; make one with "
                 "tinynet.tensor(data)"
             )
-        parameter = object.__new__(cls)
-        parameter.array = data.array
-        parameter._storage = data.detach()._storage
+        parameter: Parameter = tape.alias(data, object.__new__(cls))
         parameter.requires_grad_(requires_grad)
         return parameter

@@ -6,7 +6,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import tinynet.kernels as kernels
+
 from ..autograd.mode import no_grad
+from ..autograd.tape import wrap
+from ..device import xp_of
 from ..ops import creation, shape
 from ..tensor import Tensor
 
@@ -23,11 +27,17 @@ def get_total_norm(
 ) -> Tensor:
     """The norm of all tensors' elements together, as if they were one vector."""
     norm_type = float(norm_type)
-    with no_grad():
-        norms = [t.norm(norm_type) for t in _listed(tensors)]
-        if not norms:
-            return creation.tensor(0.0)
-        total = shape.stack([n.to(norms[0].dtype) for n in norms]).norm(norm_type)
+    listed = _listed(tensors)
+    if not listed:
+        return creation.tensor(0.0)
+    arrays = [t.array for t in listed]
+    if norm_type == 2 and {a.dtype.char for a in arrays} in ({"f"}, {"d"}):  # as kernels take them
+        norm = kernels.of(*arrays).optimizer.norm(arrays)
+        total = wrap(xp_of(arrays[0]).asarray(norm, arrays[0].dtype))
+    else:
+        with no_grad():
+            norms = [t.norm(norm_type) for t in listed]
+            total = shape.stack([n.to(norms[0].dtype) for n in norms]).norm(norm_type)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
@@ -52,8 +62,9 @@ def clip_grad_norm_(
     total = get_total_norm(gradients, norm_type, error_if_nonfinite)
     with no_grad():
         factor = (float(max_norm) / (total + 1e-6)).clamp(max=1.0)
-        for gradient in gradients:
-            gradient.mul_(factor.to(gradient.device))
+        if factor.item() != 1:  # NaN goes into the gradients, as in PyTorch
+            for gradient in gradients:
+                gradient.mul_(factor.to(gradient.device))
     return total
 
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import kernels
 from ..autograd.tape import differentiable, wrap
 from ..device import xp_of
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
+
+SMALL = 2**14  # elements up to which NumPy is done before a kernel has begun
 
 
 @differentiable
@@ -23,17 +26,34 @@ def relu(x: Tensor) -> Any:
 
     The derivative is read off the output, so an in-place ReLU needs no copy of its input.
     """
-    zero = x.array.dtype.type(0)  # for NumPy faster than a Python number
-    return np.maximum(x.array, zero), (lambda dy, y: relu_backward(dy, y),)
+    a = x.array
+    if a.size > SMALL and a.dtype.char in "fd":
+        value = kernels.of(a).activation.relu(a)
+    else:
+        value = np.maximum(a, a.dtype.type(0))  # for NumPy faster than a Python number
+    return value, (lambda dy, y: relu_backward(dy, y),)
+
+
+@differentiable
+def relu_over(x: Tensor) -> Any:
+    """`relu`, written over x: only for `relu_`, which tells the tape."""
+    a = x.array
+    if a.size > SMALL and a.dtype.char in "fd":
+        kernels.of(a).activation.relu(a, a)
+    else:
+        np.maximum(a, a.dtype.type(0), out=a)
+    return a, (lambda dy, y: relu_backward(dy, y),)
 
 
 @differentiable
 def relu_backward(dy: Tensor, y: Tensor) -> Any:
-    """dy where y > 0, else 0 * dy; it does not change with y.
-
-    y is 0 or positive, so its sign is the derivative, in the dtype that dy has.
-    """
-    return dy.array * np.sign(y.array), (lambda g: relu_backward(g, y), None)
+    """dy where y > 0 (or NaN), else 0; it does not change with y."""
+    a, b = dy.array, y.array
+    if a.size > SMALL and a.dtype.char in "fd":
+        dx = kernels.of(a, b).activation.relu_backward(a, b)
+    else:
+        dx = xp_of(a).where(b <= 0, a.dtype.type(0), a)
+    return dx, (lambda g: relu_backward(g, y), None)
 
 
 @differentiable

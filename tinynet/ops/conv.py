@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..autograd import layout
 from ..autograd.tape import differentiable
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def conv2d(x: Tensor, w: Tensor, bias: Tensor | None, *, dims: Any, backend: Any
     h = p * stride + r * dilation - padding, w alike from q and s; x is 0 outside its plane.
     """
     y = backend.forward(x.array, w.array, None if bias is None else bias.array, dims=dims)
-    return y, (
+    return layout.kept(y, x, w), (
         lambda dy: conv2d_grad_input(dy, w, dims=dims, backend=backend),
         lambda dy: conv2d_grad_weight(dy, x, dims=dims, backend=backend),
         lambda dy: dy.sum((0, 2, 3)),

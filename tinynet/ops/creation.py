@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd import layout
 from ..autograd.tape import TensorBase, wrap
 from ..device import check_device, device_of, move, xp_of
 from ..random import Generator, default_generator
@@ -84,7 +85,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
         return x if device is None else x.to(check_device(device))
     if isinstance(data, np.ndarray):
         kind = dtypes.as_dtype(data.dtype if dtype is None else dtype).numpy
-        return _made(np.asarray(data).astype(kind, copy=False), device)
+        return layout.pin(_made(np.asarray(data).astype(kind, copy=False), device))
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -98,7 +99,7 @@ def from_numpy(ndarray: Any) -> Any:
             f"from_numpy: expected np.ndarray (got {type(ndarray).__name__}); use tensor()"
         )
     dtypes.as_dtype(ndarray.dtype)
-    return wrap(np.asarray(ndarray))
+    return layout.pin(wrap(np.asarray(ndarray)))  # the caller holds the memory, in this order
 
 
 # ----------------------------------------------------------------------------------- of a size
@@ -171,16 +172,26 @@ def _like(input: Any, dtype: Any, device: Any) -> dict[str, Any]:
     }
 
 
+def _laid(made: Any, input: Any, memory_format: Any) -> Any:
+    """A new tensor brought to an order in memory; preserve_format means that of `input`."""
+    keep = memory_format is layout.preserve_format and layout.shown(input)
+    if keep or memory_format is layout.channels_last:
+        layout.pin_channels_last(made)
+    return made
+
+
 def zeros_like(
     input: Any,
     *,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: Any = layout.preserve_format,
 ) -> Any:
     """Zeros of input's size and dtype."""
-    return zeros(input.array.shape, requires_grad=requires_grad, **_like(input, dtype, device))
+    like = _like(input, dtype, device)
+    made = zeros(input.array.shape, requires_grad=requires_grad, **like)
+    return _laid(made, input, memory_format)
 
 
 def ones_like(
@@ -189,10 +200,12 @@ def ones_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: Any = layout.preserve_format,
 ) -> Any:
     """Ones of input's size and dtype."""
-    return ones(input.array.shape, requires_grad=requires_grad, **_like(input, dtype, device))
+    like = _like(input, dtype, device)
+    made = ones(input.array.shape, requires_grad=requires_grad, **like)
+    return _laid(made, input, memory_format)
 
 
 def empty_like(
@@ -201,10 +214,12 @@ def empty_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: Any = layout.preserve_format,
 ) -> Any:
     """A tensor of input's size and dtype with whatever its memory holds."""
-    return empty(input.array.shape, requires_grad=requires_grad, **_like(input, dtype, device))
+    like = _like(input, dtype, device)
+    made = empty(input.array.shape, requires_grad=requires_grad, **like)
+    return _laid(made, input, memory_format)
 
 
 def full_like(
@@ -214,11 +229,12 @@ def full_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: Any = layout.preserve_format,
 ) -> Any:
     """A tensor of one value, of input's size and dtype."""
     like = _like(input, dtype, device)
-    return full(input.array.shape, fill_value, requires_grad=requires_grad, **like)
+    made = full(input.array.shape, fill_value, requires_grad=requires_grad, **like)
+    return _laid(made, input, memory_format)
 
 
 def new_zeros(
@@ -454,11 +470,12 @@ def rand_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: Any = layout.preserve_format,
 ) -> Any:
     """Random numbers, uniform in [0, 1), of input's size and dtype."""
     like = _like(input, dtype, device)
-    return rand(input.array.shape, generator=generator, requires_grad=requires_grad, **like)
+    made = rand(input.array.shape, generator=generator, requires_grad=requires_grad, **like)
+    return _laid(made, input, memory_format)
 
 
 def randn_like(
@@ -468,11 +485,12 @@ def randn_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: Any = layout.preserve_format,
 ) -> Any:
     """Normally distributed random numbers of input's size and dtype."""
     like = _like(input, dtype, device)
-    return randn(input.array.shape, generator=generator, requires_grad=requires_grad, **like)
+    made = randn(input.array.shape, generator=generator, requires_grad=requires_grad, **like)
+    return _laid(made, input, memory_format)
 
 
 def randint_like(
@@ -484,12 +502,12 @@ def randint_like(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: Any = layout.preserve_format,
 ) -> Any:
     """Random integers, uniform in [low, high) (or [0, low)), of input's size and dtype."""
     if high is None:
         low, high = 0, low
-    return randint(
+    made = randint(
         low,
         high,
         input.array.shape,
@@ -497,6 +515,7 @@ def randint_like(
         requires_grad=requires_grad,
         **_like(input, dtype, device),
     )
+    return _laid(made, input, memory_format)
 
 
 def normal(

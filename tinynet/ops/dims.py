@@ -33,6 +33,9 @@ def many_dims(dim: Dim, ndim: int, name: str) -> tuple[int, ...]:
     """The dimensions that `dim` means, in ascending order: all of them for None or ()."""
     if dim is None or (isinstance(dim, tuple | list) and not dim):
         return tuple(range(ndim))
+    only = dim[0] if dim.__class__ is tuple and len(dim) == 1 else dim
+    if only.__class__ is int and -ndim <= only < ndim:  # the usual case
+        return (only % ndim,)
     found = distinct_dims(dim if isinstance(dim, tuple | list) else (dim,), ndim, name)
     return tuple(sorted(found)) if ndim else ()
 

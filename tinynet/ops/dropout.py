@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tinynet.kernels as kernels
 
+from ..autograd import layout
 from ..autograd.tape import differentiable
 
 if TYPE_CHECKING:
@@ -20,4 +21,4 @@ def dropout(x: Tensor, *, p: float, key: int) -> Any:
     backend. So backward draws it again instead of remembering it; the map is its own adjoint.
     """
     y = kernels.of(x.array).dropout.apply(x.array, p=p, key=key)
-    return y, (lambda dy: dropout(dy, p=p, key=key),)
+    return layout.kept(y, x), (lambda dy: dropout(dy, p=p, key=key),)

@@ -16,6 +16,7 @@ from .. import kernels
 from ..autograd.tape import TensorBase, differentiable, wrap
 from ..device import device_of
 from ..kernels.errors import ShapeError
+from ..kernels.matmul import SMALL
 from .dims import distinct_dims
 from .reduction import sum as sum_over
 from .shape import _listed, _permute, _view, diagonal, matrix_transpose, reshape
@@ -23,22 +24,11 @@ from .shape import _listed, _permute, _view, diagonal, matrix_transpose, reshape
 # ------------------------------------------------------------------------------- matrix products
 
 
-# Multiply-adds below which calling a kernel costs more than the product. NumPy's BLAS computes
-# products of this size on the calling thread, so that its pool and the kernels' do not meet.
-SMALL = 2**16
-
-
 def _product(a: Any, b: Any) -> Any:
-    """NumPy's matmul of arrays of two dimensions or more; large products go to the kernels."""
+    """NumPy's product of two matrices or of batches; large ones go to the kernels."""
     if a.size * b.shape[-1] > SMALL and a.dtype.kind == "f" and a.dtype.itemsize >= 4:
         return kernels.of(a, b).matmul.matmul(a, b)
-    return a @ b
-
-
-def _rows(x: Any) -> Any:
-    """All leading dimensions of a tensor (..., K) made one: (rows, K)."""
-    shape = x.array.shape
-    return x if len(shape) == 2 else _view(x, shape=(math.prod(shape[:-1]), shape[-1]))
+    return a.dot(b) if b.ndim == 2 else a @ b  # `dot` is the sooner begun
 
 
 @differentiable
@@ -53,24 +43,66 @@ def _matmul(a, b):
 def _swapped(x: Any) -> Any:
     """x (..., M, N) as (..., N, M), for tensors that are known to be matrices."""
     ndim = x.array.ndim
-    return _permute(x, dims=(1, 0) if ndim == 2 else (*range(ndim - 2), ndim - 1, ndim - 2))
+    return _permute(x, dims=(*range(ndim - 2), ndim - 1, ndim - 2))
+
+
+# Where the second operand is one matrix, all rows of the first are multiplied at once. The three
+# products of that kind are one another's derivatives, so that none has to turn a matrix round:
+#
+#     c  = a b      (..., K) (K, N)      da = dc b^T     db = a^T dc
+#     c  = a b^T    (..., N) (K, N)      da = dc b       db = dc^T a
+#     db = a^T dc   (..., K) (..., N)    da = dc db^T    ddc = a db
+
+
+def _rows(x: Any) -> Any:
+    """All leading dimensions of an array (..., K) made one: (rows, K)."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+def _of_rows(y: Any, x: Any) -> Any:
+    """y (rows, N) with the leading dimensions of x (..., K): (..., N)."""
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], y.shape[-1])
 
 
 @differentiable
 def _matmul_rows(a, b):
-    """A batch a (..., M, K) times one matrix b (K, N): one product of all rows of a.
-
-    db = a^T dc of all rows at once, instead of a batch of matrices to be summed.
-    """
-    a2 = a.array.reshape(-1, a.array.shape[-1])
-    c = _product(a2, b.array)
-    return c.reshape(*a.array.shape[:-1], c.shape[-1]), (
-        lambda dc: _matmul_rows(dc, matrix_transpose(b)),
-        lambda dc: _matmul(matrix_transpose(_rows(a)), _rows(dc)),
+    """c = a b of all rows of a (..., K) and one matrix b (K, N)."""
+    return _of_rows(_product(_rows(a.array), b.array), a.array), (
+        lambda dc: _linear(dc, b, None),
+        lambda dc: _summed_rows(a, dc),
     )
 
 
+@differentiable
+def _linear(x, w, b):
+    """y = x w^T + b of all rows of x (..., in), w (out, in); db = dy, summed by the engine."""
+    y = _product(_rows(x.array), w.array.T)
+    if b is not None:
+        y += b.array
+    return _of_rows(y, x.array), (
+        lambda dy: _matmul_rows(dy, w),
+        lambda dy: _summed_rows(dy, x),
+        lambda dy: dy,
+    )
+
+
+@differentiable
+def _summed_rows(a, c):
+    """a^T c, (K, N): the outer products of rows of a (..., K) and c (..., N), summed."""
+    return _product(_rows(a.array).T, _rows(c.array)), (
+        lambda g: _linear(c, g, None),
+        lambda g: _matmul_rows(a, g),
+    )
+
+
+_matmul_rows.__name__ = "matmul"  # in the graph
+
+
 def _check_operands(a: Any, b: Any, name: str) -> None:
+    if isinstance(a, TensorBase) and isinstance(b, TensorBase):
+        x, y = a.array, b.array
+        if x.dtype is y.dtype and x.__class__ is y.__class__ and x.dtype.kind != "b":
+            return
     for x in (a, b):
         if not isinstance(x, TensorBase):
             raise TypeError(f"{name}: expected Tensors, but got {type(x).__name__}")
@@ -97,6 +129,8 @@ def matmul(input: Any, other: Any) -> Any:
     """
     _check_operands(input, other, "matmul")
     a, b = input.array, other.array
+    if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0]:
+        return _matmul_rows(input, other)  # the usual case
     if a.ndim == 0 or b.ndim == 0:
         raise RuntimeError(
             "matmul: both arguments to matmul need to be at least 1D, but they are "
@@ -118,10 +152,9 @@ def matmul(input: Any, other: Any) -> Any:
         c = matmul(_view(input, shape=(1, *a.shape)), other)
         shape = c.array.shape
         return _view(c, shape=(*shape[:-2], shape[-1]))
-    if b.ndim == 2 and a.ndim > 2:
+    if b.ndim == 2:
         return _matmul_rows(input, other)
-    if a.ndim > 2:
-        _check_batches(a.shape, b.shape)
+    _check_batches(a.shape, b.shape)
     return _matmul(input, other)
 
 
@@ -177,7 +210,7 @@ def dot(input: Any, tensor: Any) -> Any:
             "dot: inconsistent tensor size, expected both vectors to have the same number of "
             f"elements, but got {k} and {tensor.array.size} elements respectively"
         )
-    c = _matmul(_view(input, shape=(1, k)), _view(tensor, shape=(k, 1)))
+    c = _matmul_rows(_view(input, shape=(1, k)), _view(tensor, shape=(k, 1)))
     return _view(c, shape=())
 
 
@@ -221,20 +254,6 @@ def _scaled_sum(x: Any, product: Any, beta: float, alpha: float) -> Any:
     if beta == 0:  # as in BLAS: then NaN and infinity in x do not count either
         return product
     return product + (x if beta == 1 else x * beta)
-
-
-@differentiable
-def _linear(x, w, b):
-    """y = x w^T + b; dx = dy w, dw = dy^T x over all rows, db = dy (summed by the engine)."""
-    rows = x.array.reshape(-1, x.array.shape[-1])  # (rows, K)
-    y = _product(rows, w.array.T)
-    if b is not None:
-        y += b.array
-    return y.reshape(*x.array.shape[:-1], y.shape[-1]), (
-        lambda dy: matmul(dy, w),
-        lambda dy: _matmul(matrix_transpose(_rows(dy)), _rows(x)),
-        lambda dy: dy,
-    )
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:

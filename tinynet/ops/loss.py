@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import tinynet.kernels as kernels
@@ -15,14 +16,23 @@ if TYPE_CHECKING:
 
 
 @differentiable
-def softmax_cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: int) -> Any:
+def softmax_cross_entropy(
+    logits: Tensor, target: Tensor, *, ignore_index: int, reduction: str
+) -> Any:
     """loss[n] = log(sum over c of exp(logits[n, c])) - logits[n, target[n]].
 
-    logits (N, C), target (N,) of integers, loss (N,); a row whose target is `ignore_index`
-    gives 0. Raises IndexError for a label that is not a class.
+    logits (N, C), target (N,) of integers, loss (N,), or () if they are summed ("sum", or "mean"
+    over the rows that count); a row whose target is `ignore_index` gives 0 and does not count.
+    Raises IndexError for a label that is not a class.
     """
     backend = kernels.of(logits.array).cross_entropy
-    loss, logsumexp = backend.forward(logits.array, target.array, ignore_index=ignore_index)
+    loss, logsumexp, count = backend.forward(logits.array, target.array, ignore_index=ignore_index)
+    divisor = 1.0
+    if reduction != "none":
+        loss = loss.sum()
+        if reduction == "mean":
+            divisor = float(count) if count else math.nan  # the mean of no rows is NaN
+            loss = loss / divisor
 
     def pullback(dloss: Tensor) -> Tensor:
         return softmax_cross_entropy_backward(
@@ -30,6 +40,7 @@ def softmax_cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: int) 
             logits,
             target,
             logsumexp=logsumexp,
+            divisor=divisor,
             ignore_index=ignore_index,
             backend=backend,
         )
@@ -44,26 +55,34 @@ def softmax_cross_entropy_backward(
     target: Tensor,
     *,
     logsumexp: Any,
+    divisor: float,
     ignore_index: int,
     backend: Any,
 ) -> Any:
-    """dlogits[n, c] = dloss[n] * (softmax(logits)[n, c] - [c == target[n]]), 0 in ignored rows.
+    """dlogits[n, c] = dloss[n] / divisor * (softmax(logits)[n, c] - [c == target[n]]).
 
-    Its own derivative, for a cotangent g (N, C): with p = softmax(logits),
-    ddloss[n] = sum over c of g * (p - onehot), and dlogits is softmax's pullback of g * dloss.
+    It is 0 in ignored rows; dloss may be one number () for all rows. Its own derivative, for a
+    cotangent g (N, C): with p = softmax(logits), ddloss[n] = sum over c of g * (p - onehot) /
+    divisor, and dlogits is softmax's pullback of g * dloss / divisor.
     """
+    xp = xp_of(logits.array)
+    rows = (
+        dloss.array / divisor
+        if dloss.array.ndim
+        else xp.full(logits.array.shape[0], dloss.array / divisor, logits.array.dtype)
+    )
     dlogits = backend.backward(
-        dloss.array, logits.array, target.array, logsumexp, ignore_index=ignore_index
+        rows, logits.array, target.array, logsumexp, ignore_index=ignore_index
     )
 
     def dloss_gradient(g: Tensor) -> Tensor:
         kept, onehot = _kept_and_onehot(target, logits, ignore_index)
-        return (g * (softmax(logits, dim=1) * kept - onehot)).sum(1)
+        return (g * (softmax(logits, dim=1) * kept - onehot)).sum(1) / divisor
 
     def logits_gradient(g: Tensor) -> Tensor:
         kept, _ = _kept_and_onehot(target, logits, ignore_index)
         p = softmax(logits, dim=1)
-        dp = g * dloss.unsqueeze(1) * kept
+        dp = g * (dloss / divisor).reshape(-1, 1) * kept
         return p * (dp - (dp * p).sum(1, keepdim=True))
 
     return dlogits, (dloss_gradient, logits_gradient, None)

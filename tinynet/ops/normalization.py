@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import tinynet.kernels as kernels
 
+from ..autograd import layout
 from ..autograd.tape import differentiable, wrap
 from ..device import xp_of
 
@@ -45,7 +46,7 @@ def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *, eps: fl
         return batch_norm_backward(dy, x, weight, mean=mean, var=var, eps=eps, backend=backend)
 
     # The caller gets copies: writing into them must not change what backward does.
-    return (y, mean.copy(), var.copy()), pullback
+    return (layout.kept(y, x), mean.copy(), var.copy()), pullback
 
 
 @differentiable(outputs=3)
@@ -121,7 +122,13 @@ def normalize(
     def weight_gradient(dy: Tensor) -> Tensor:
         return (dy * (x - wrap(centre)) * wrap(r)).sum(_others(ndim))
 
-    return y, (input_gradient, weight_gradient, lambda dy: dy.sum(_others(ndim)), None, None)
+    return layout.kept(y, x), (
+        input_gradient,
+        weight_gradient,
+        lambda dy: dy.sum(_others(ndim)),
+        None,
+        None,
+    )
 
 
 @differentiable

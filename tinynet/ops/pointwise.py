@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tape import differentiable
+from .. import kernels
+from ..autograd.tape import as_array, differentiable
 from ..device import xp_of
+from ..kernels.pointwise import SMALL
 from .arithmetic import floating
 
 
@@ -98,15 +100,22 @@ def square(x):
 @_of_floats
 @differentiable
 def tanh(x):
-    return np.tanh(x.array), (lambda dy, y: tanh_backward(dy, y),)
+    a = x.array
+    large = a.size > SMALL and a.dtype.char == "f"
+    y = kernels.of(a).pointwise.tanh(a) if large else np.tanh(a)
+    return y, (lambda dy, y: tanh_backward(dy, y),)
 
 
 @differentiable
 def tanh_backward(dy, y):
     """dy (1 - y^2), in one operation: small networks take this step often."""
-    slope = y.array.dtype.type(1) - y.array * y.array
-    slope *= dy.array
-    return slope, (lambda g: tanh_backward(g, y), lambda g: g * dy * y * -2)
+    # As dy - dy y^2: a number among the operands would cost NumPy more than a small array.
+    dx = as_array(y.array * y.array)
+    dx *= dy.array
+    return np.subtract(dy.array, dx, out=dx), (
+        lambda g: tanh_backward(g, y),
+        lambda g: g * dy * y * -2,
+    )
 
 
 @_of_floats
@@ -203,5 +212,6 @@ def _erf(a: Any) -> Any:
         import cupyx.scipy.special
 
         return cupyx.scipy.special.erf(a)
-    # NumPy has no erf and the standard library's is exact but scalar.
-    return np.vectorize(math.erf, otypes=[a.dtype])(a) if a.size else a.copy()
+    if a.dtype.char == "e":  # half precision
+        return _erf(a.astype(np.float32)).astype(a.dtype)
+    return kernels.of(a).pointwise.erf(a)

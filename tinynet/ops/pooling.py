@@ -1,7 +1,7 @@
 """Pooling over windows of the plane.  x is (N, C, H, W), y is (N, C, P, Q).
 
-Max pooling picks one element per window and remembers where it stood (`index`, flat in H*W).
-Scattering along the index and gathering along it are adjoint, so they are each other's
+Max pooling picks one element per window and remembers which (`winners`, in the backend's own form).
+Scattering to the winners and gathering from them are adjoint, so they are each other's
 derivative. Average pooling is linear: the same holds for it and its adjoint.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..autograd import layout
 from ..autograd.tape import differentiable
 from ..device import xp_of
 
@@ -22,27 +23,29 @@ def max_pool2d(x: Tensor, *, dims: Any, return_indices: bool, backend: Any) -> A
 
     The first of equal maxima gets the gradient, a NaN wins, and padding counts as -inf.
     """
-    y, index = backend.max_forward(x.array, dims=dims)
+    y, winners = backend.max_forward(x.array, dims=dims)
+    y = layout.kept(y, x)
 
     def pullback(dy: Tensor) -> Tensor:
-        return max_pool2d_scatter(dy, index=index, dims=dims, backend=backend)
+        return max_pool2d_scatter(dy, winners=winners, dims=dims, backend=backend)
 
-    # The caller gets a copy: writing into it must not change what backward does.
-    return (y, index.copy()) if return_indices else y, (pullback,)
+    # The caller gets an index of his own: writing into it must not change what backward does.
+    index = backend.max_index(winners, dims=dims) if return_indices else None
+    return (y, index) if return_indices else y, (pullback,)
 
 
 @differentiable
-def max_pool2d_scatter(dy: Tensor, *, index: Any, dims: Any, backend: Any) -> Any:
+def max_pool2d_scatter(dy: Tensor, *, winners: Any, dims: Any, backend: Any) -> Any:
     """dx[n, c, index] += dy[n, c]: the derivative of max pooling."""
-    dx = backend.max_backward(dy.array, index, dims=dims)
-    return dx, (lambda g: max_pool2d_gather(g, index=index, dims=dims, backend=backend),)
+    dx = backend.max_backward(dy.array, winners, dims=dims)
+    return dx, (lambda g: max_pool2d_gather(g, winners=winners, dims=dims, backend=backend),)
 
 
 @differentiable
-def max_pool2d_gather(x: Tensor, *, index: Any, dims: Any, backend: Any) -> Any:
+def max_pool2d_gather(x: Tensor, *, winners: Any, dims: Any, backend: Any) -> Any:
     """y[n, c] = x[n, c, index]: the adjoint of the scatter."""
-    y = backend.max_gather(x.array, index, dims=dims)
-    return y, (lambda dy: max_pool2d_scatter(dy, index=index, dims=dims, backend=backend),)
+    y = backend.max_gather(x.array, winners, dims=dims)
+    return y, (lambda dy: max_pool2d_scatter(dy, winners=winners, dims=dims, backend=backend),)
 
 
 @differentiable
@@ -52,7 +55,9 @@ def avg_pool2d(
     """The mean of each window; its divisor counts the padding, or not, or is given."""
     how = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
     y = backend.avg_forward(x.array, dims=dims, **how)
-    return y, (lambda dy: avg_pool2d_adjoint(dy, dims=dims, backend=backend, **how),)
+    return layout.kept(y, x), (
+        lambda dy: avg_pool2d_adjoint(dy, dims=dims, backend=backend, **how),
+    )
 
 
 @differentiable
@@ -79,7 +84,8 @@ def adaptive_avg_pool2d(x: Tensor, *, output_size: tuple[int, int]) -> Any:
     for p, rows in enumerate(_adaptive_windows(H, P)):
         for q, columns in enumerate(_adaptive_windows(W, Q)):
             y[..., p, q] = x.array[..., rows, columns].mean(axis=(-2, -1))
-    return y, (lambda dy: adaptive_avg_pool2d_adjoint(dy, input_size=(H, W)),)
+    pullbacks = (lambda dy: adaptive_avg_pool2d_adjoint(dy, input_size=(H, W)),)
+    return layout.kept(y, x), pullbacks
 
 
 @differentiable
@@ -116,7 +122,7 @@ def adaptive_max_pool2d(x: Tensor, *, output_size: tuple[int, int], return_indic
             index[:, p, q] = (rows.start + r) * W + columns.start + s
     index = index.reshape(len(planes), P * Q)
     sizes = tuple(x.shape[:-2])
-    y = xp.take_along_axis(flat, index, axis=1).reshape(*sizes, P, Q)
+    y = layout.kept(xp.take_along_axis(flat, index, axis=1).reshape(*sizes, P, Q), x)
 
     def pullback(dy: Tensor) -> Tensor:
         return plane_scatter(dy, index=index, plane=(H, W))

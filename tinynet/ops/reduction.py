@@ -20,7 +20,7 @@ from ..device import xp_of
 from . import arithmetic
 from .dims import Dim, many_dims, one_dim
 from .indexing import gather
-from .shape import _expand, _view, cat, flip, narrow, reshape, stack
+from .shape import broadcast_array, cat, flip, narrow, reshape, stack
 
 # ------------------------------------------------------------------------------ what they share
 
@@ -30,12 +30,19 @@ def kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([1 if i in dims else n for i, n in enumerate(shape)])
 
 
-def spread(dy: Any, shape: tuple[int, ...], dims: tuple[int, ...]) -> Any:
+@differentiable(view=True)
+def _spread(dy, *, shape, dims):
     """dy, reduced over `dims` (kept or not), repeated over them again: a view of `shape`."""
-    keep = kept(shape, dims)
-    if dy.array.shape != keep:
-        dy = _view(dy, shape=keep)
-    return dy if keep == shape else _expand(dy, shape=shape)
+    keepdim = dy.array.ndim == len(shape)
+    array = dy.array if keepdim else dy.array.reshape(kept(shape, dims))
+    if array.shape != shape:
+        array = broadcast_array(array, shape)
+    return array, (lambda g: _sum(g, dims=dims, keepdim=keepdim),)
+
+
+def spread(dy: Any, shape: tuple[int, ...], dims: tuple[int, ...]) -> Any:
+    """The gradient of what was summed over `dims`, from dy, the gradient of the sum."""
+    return dy if dy.array.shape == shape else _spread(dy, shape=shape, dims=dims)
 
 
 def count(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:
@@ -43,6 +50,7 @@ def count(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:
     return math.prod([shape[i] for i in dims])
 
 
+LONG = 1024  # elements that are too many to add one by one
 _add_up: Any = np.add.reduce  # NumPy's types of it have no word for a flag that varies
 
 
@@ -53,11 +61,11 @@ def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any =
     adds one by one, and a million times 0.1 gives 100958. So a long one is summed in blocks of
     about the square root of its length, whose error grows with that root.
     """
-    if a.dtype == np.float32 and dtype is None and a.ndim > 1 and dims:
+    if a.size >= LONG and a.dtype == np.float32 and dtype is None and a.ndim > 1 and dims:
         longest = builtins.max(dims, key=lambda i: a.shape[i])
         n = a.shape[longest]
         nearest = builtins.min(range(a.ndim), key=lambda i: (a.shape[i] == 1, abs(a.strides[i])))
-        if n >= 1024 and longest != nearest and nearest not in dims:
+        if n >= LONG and longest != nearest and nearest not in dims:
             block = math.isqrt(n)
             key = [slice(None)] * a.ndim
             key[longest] = slice(0, n - n % block)
@@ -108,6 +116,8 @@ def _sum(x, *, dims, keepdim):
 def sum(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum over `dim`; integers and booleans are summed as int64."""
     dims = many_dims(dim, input.array.ndim, "sum")
+    if dtype is None and input.array.dtype.kind == "f":  # the usual case
+        return _sum(input, dims=dims, keepdim=keepdim)
     if dtype is not None:
         target = dtypes.numpy_dtype(dtype)
         if target != input.array.dtype:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd import layout
 from ..autograd.tape import TensorBase, differentiable
 from ..device import xp_of
 from ..kernels.errors import ShapeError
@@ -123,7 +124,21 @@ def _expand(x, *, shape):
     array = x.array
     if array.size == math.prod(shape):
         return array.reshape(shape), (lambda dy: dy,)
-    return xp_of(array).broadcast_to(array, shape), (lambda dy: dy,)
+    return broadcast_array(array, shape), (lambda dy: dy,)
+
+
+def broadcast_array(array: Any, shape: tuple[int, ...]) -> Any:
+    """A read-only view of an array, repeated to a shape it broadcasts to.
+
+    What np.broadcast_to gives, which alone takes longer than most small operations.
+    """
+    if array.__class__ is not np.ndarray or not array.flags.c_contiguous:
+        return xp_of(array).broadcast_to(array, shape)
+    strides = [0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True)]
+    new = [0] * (len(shape) - len(strides))
+    view = np.ndarray(shape, array.dtype, array, 0, (*new, *strides))
+    view.flags.writeable = False
+    return view
 
 
 @takes_sizes
@@ -499,14 +514,34 @@ def _clone(x, *, order):
     return x.array.copy(order=order), (lambda dy: dy,)
 
 
-def clone(input: Any, *, memory_format: Any = None) -> Any:
-    """A copy that the gradient passes through; strides are kept where there are no gaps."""
-    return _clone(input, order="K")
+@differentiable
+def _clone_channels_last(x):
+    return x.array.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2), (lambda dy: dy,)
 
 
-def contiguous(input: Any, memory_format: Any = None) -> Any:
-    """input itself if its elements lie in row-major order without gaps, else such a copy."""
-    return input if input.array.flags.c_contiguous else _clone(input, order="C")
+def clone(input: Any, *, memory_format: Any = layout.preserve_format) -> Any:
+    """A copy that the gradient passes through, in the given order in memory.
+
+    preserve_format keeps the strides where there are no gaps. Raises RuntimeError for
+    channels_last unless input is (N, C, H, W).
+    """
+    if memory_format is layout.channels_last:
+        if input.array.ndim != 4:
+            raise RuntimeError(
+                "required rank 4 tensor to use channels_last format, (N, C, H, W), but the "
+                f"tensor's shape is {list(input.array.shape)}"
+            )
+        return layout.pin(_clone_channels_last(input))
+    return _clone(input, order="C" if memory_format is layout.contiguous_format else "K")
+
+
+def contiguous(input: Any, memory_format: Any = layout.contiguous_format) -> Any:
+    """input itself if its elements lie in the given order without gaps, else such a copy."""
+    if memory_format is layout.preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    if layout.is_contiguous(input, memory_format):
+        return input
+    return clone(input, memory_format=memory_format)
 
 
 @differentiable
@@ -636,6 +671,8 @@ def _pad(x, *, widths, value):
     inner = tuple([slice(a, a + n) for (a, _), n in zip(widths, shape, strict=True)])
     size = tuple([a + n + b for (a, b), n in zip(widths, shape, strict=True)])
     y = xp_of(x.array).full(size, value, x.array.dtype)
+    if layout.lies_channels_last(x.array):
+        y = layout.as_channels_last(y)
     y[inner] = x.array
     return y, (lambda dy: _slice(dy, key=inner),)
 

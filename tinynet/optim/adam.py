@@ -7,7 +7,7 @@ from typing import Any
 
 import tinynet.kernels as kernels
 
-from ..autograd.tape import mark_modified
+from ..autograd.tape import mark_all_modified
 from ..ops.creation import zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, at_least_zero, count_step
@@ -60,31 +60,37 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def update(
-        self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        step = count_step(state)
-        if step == 1:
-            state["exp_avg"] = zeros_like(param)
-            state["exp_avg_sq"] = zeros_like(param)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = zeros_like(param)
-        kernels.of(param.array, grad.array).optimizer.adam_step(
-            param.array,
-            grad.array,
-            state["exp_avg"].array,
-            state["exp_avg_sq"].array,
-            state["max_exp_avg_sq"].array if group["amsgrad"] else None,
-            lr=group["lr"],
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            step=step,
-            decoupled=group["decoupled_weight_decay"],
-            maximize=group["maximize"],
-        )
-        mark_modified(param, f"{type(self).__name__}.step")
+    def update_all(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        kept = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
+        # One kernel takes parameters of one dtype that have taken equally many steps.
+        together: dict[Any, tuple[list[Any], ...]] = {}
+        for param in params:
+            state = self.state[param]
+            step = count_step(state)
+            if step == 1:
+                for name in kept:
+                    state[name] = zeros_like(param)
+            lists = together.setdefault((param.array.dtype, step), ([], [], [], [], []))
+            arrays = [param.array, param.grad.array, *[state[name].array for name in kept]]
+            for many, array in zip(lists, arrays):
+                many.append(array)
+        for (_, step), (arrays, grads, exp_avgs, exp_avg_sqs, largest) in together.items():
+            kernels.of(*arrays, *grads).optimizer.adam_step(
+                arrays,
+                grads,
+                exp_avgs,
+                exp_avg_sqs,
+                largest if group["amsgrad"] else None,
+                lr=group["lr"],
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                eps=group["eps"],
+                weight_decay=group["weight_decay"],
+                step=step,
+                decoupled=group["decoupled_weight_decay"],
+                maximize=group["maximize"],
+            )
+        mark_all_modified(params, f"{type(self).__name__}.step")
 
 
 class AdamW(Adam):

@@ -359,6 +359,95 @@ class PolynomialLR(LRScheduler):
         return [lr * left**self.power for lr in self.base_lrs]
 
 
+class CyclicLR(LRScheduler):
+    """Up from base_lr to max_lr and down again, over and over, on straight lines; momentum the
+    other way.
+
+    mode: "triangular" repeats the same cycle, "triangular2" halves its height each time,
+        "exp_range" multiplies the height by gamma at each step; or scale_fn gives the height of a
+        cycle (scale_mode "cycle", counted from 1) or a step (scale_mode "iterations").
+    Called after every batch. Smith 2017.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: float | Sequence[float],
+        max_lr: float | Sequence[float],
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.8,
+        max_momentum: float | Sequence[float] = 0.9,
+        last_epoch: int = -1,
+    ) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
+            raise ValueError("mode is invalid and scale_fn is None")
+        if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
+            raise ValueError(
+                "optimizer must support momentum or beta1 with `cycle_momentum` option enabled"
+            )
+        groups = optimizer.param_groups
+        bases = _per_group("base_lr", base_lr, groups)
+        self.max_lrs = _per_group("max_lr", max_lr, groups)
+        down = step_size_up if step_size_down is None else step_size_down
+        self.total_size = float(step_size_up) + float(down)
+        self.step_ratio = step_size_up / self.total_size
+        self.mode = mode
+        self.gamma = gamma
+        self.scale_fn = scale_fn
+        self.scale_mode = "iterations" if mode == "exp_range" and scale_fn is None else scale_mode
+        self.cycle_momentum = cycle_momentum
+        self.base_momentums = _per_group("base_momentum", base_momentum, groups)
+        self.max_momentums = _per_group("max_momentum", max_momentum, groups)
+        if last_epoch == -1:
+            for group, base in zip(groups, bases, strict=True):
+                group["lr"] = base
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = bases
+
+    def _height(self, x: float) -> float:
+        """Of cycle x, or at step x."""
+        if self.scale_fn is not None:
+            return self.scale_fn(x)
+        if self.mode == "exp_range":
+            return self.gamma**x
+        return 1.0 if self.mode == "triangular" else 1 / (2.0 ** (x - 1))
+
+    def get_lr(self) -> list[float]:
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        x = 1.0 + self.last_epoch / self.total_size - cycle
+        up = x <= self.step_ratio
+        part = x / self.step_ratio if up else (x - 1) / (self.step_ratio - 1)
+        height = self._height(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            limits = zip(self.base_momentums, self.max_momentums, strict=True)
+            for group, (low, high) in zip(self.optimizer.param_groups, limits, strict=True):
+                _set_momentum(group, self.optimizer, high - (high - low) * part * height)
+        return [
+            low + (high - low) * part * height
+            for low, high in zip(self.base_lrs, self.max_lrs, strict=True)
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """As always; a function is not kept."""
+        return {key: value for key, value in super().state_dict().items() if key != "scale_fn"}
+
+
+def _set_momentum(group: dict[str, Any], optimizer: Optimizer, momentum: float) -> None:
+    """Of SGD and its like, or Adam's first beta."""
+    if "betas" in optimizer.defaults:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum
+
+
 class OneCycleLR(LRScheduler):
     """Up from max_lr / div_factor to max_lr, then down to almost nothing; momentum the other way.
 
@@ -458,10 +547,7 @@ class OneCycleLR(LRScheduler):
             rates.append(self._between(group[lr_from], group[lr_to], part))
             if self.cycle_momentum:
                 momentum = self._between(group[momentum_from], group[momentum_to], part)
-                if "betas" in self.optimizer.defaults:
-                    group["betas"] = (momentum, *group["betas"][1:])
-                else:
-                    group["momentum"] = momentum
+                _set_momentum(group, self.optimizer, momentum)
         return rates
 
 

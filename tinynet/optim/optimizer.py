@@ -10,12 +10,15 @@ from itertools import chain
 from typing import Any
 
 from ..autograd.mode import enable_grad, no_grad
+from ..autograd.observe import observers, stand_in
 from ..ops import creation
 from ..tensor import RemovableHandle, Tensor
 
 
 class Optimizer:
     """Base class: an optimiser is the formula in `update`, everything else is here.
+
+    One that has a kernel for several parameters at once replaces `update_all` instead.
 
     params: tensors, or dicts with "params" and settings of their own; `defaults` are the
     settings of a group that does not say otherwise.
@@ -50,6 +53,14 @@ class Optimizer:
         """Change `param` in place, given its gradient; `state` is this parameter's own."""
         raise NotImplementedError
 
+    def update_all(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        """Change parameters of one group, all different and with a gradient, in place."""
+        for param in params:
+            state = self.state.get(param, {})
+            self.update(param, param.grad, state, group)
+            if state:  # plain gradient descent, for one, has none
+                self.state[param] = state
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns what `closure` (if given) returns."""
         self._steps += 1
@@ -61,13 +72,12 @@ class Optimizer:
                 loss = closure()
         with no_grad():
             for group in self.param_groups:
-                for param in group["params"]:
-                    if param.grad is None:
-                        continue
-                    state = self.state.get(param, {})
-                    self.update(param, param.grad, state, group)
-                    if state:  # plain gradient descent, for one, has none
-                        self.state[param] = state
+                params = [param for param in group["params"] if param.grad is not None]
+                if len(set(map(id, params))) == len(params):
+                    self.update_all(params, group)
+                else:  # as often as it appears, one after the other
+                    for param in params:
+                        self.update_all([param], group)
         for post_hook in list(self._step_post_hooks.values()):
             post_hook(self, (closure,), {})
         return loss
@@ -188,8 +198,9 @@ def count_step(state: dict[str, Any]) -> int:
     """The number of this step, from 1; kept as PyTorch keeps it, a float32 tensor."""
     if "step" not in state:
         state["step"] = creation.tensor(0.0, dtype="float32")
-    state["step"].add_(1)
-    return int(state["step"])
+    count = state["step"].array
+    count += 1
+    return int(count)
 
 
 def at_least_zero(what: str, value: float) -> float:
@@ -201,3 +212,20 @@ def at_least_zero(what: str, value: float) -> float:
     if not value >= 0.0:
         raise ValueError(f"Invalid {what}: {value}")
     return value
+
+
+@stand_in(Optimizer, "step")
+def _observed_step(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """What runs in place of `step` while somebody watches (autograd/observe.py)."""
+
+    def step(self: Optimizer, closure: Callable[[], Any] | None = None) -> Any:
+        watching = tuple(observers)
+        for observer in watching:
+            observer.step_begins(self)
+        try:
+            return plain(self, closure)
+        finally:
+            for observer in reversed(watching):
+                observer.step_ends(self)
+
+    return step

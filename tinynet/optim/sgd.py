@@ -7,7 +7,7 @@ from typing import Any
 
 import tinynet.kernels as kernels
 
-from ..autograd.tape import mark_modified
+from ..autograd.tape import mark_all_modified
 from ..ops.creation import zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, at_least_zero
@@ -52,23 +52,33 @@ class SGD(Optimizer):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(params, defaults)
 
-    def update(
-        self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
+    def update_all(self, params: list[Tensor], group: dict[str, Any]) -> None:
         momentum = group["momentum"]
-        first = state.get("momentum_buffer") is None
-        if momentum and first:
-            state["momentum_buffer"] = zeros_like(param)
-        kernels.of(param.array, grad.array).optimizer.sgd_step(
-            param.array,
-            grad.array,
-            state["momentum_buffer"].array if momentum else None,
-            lr=group["lr"],
-            momentum=momentum,
-            dampening=group["dampening"],
-            weight_decay=group["weight_decay"],
-            nesterov=group["nesterov"],
-            maximize=group["maximize"],
-            first=first,
-        )
-        mark_modified(param, "SGD.step")
+        # One kernel takes parameters of one dtype, which are all at their first step or none is.
+        together: dict[Any, tuple[list[Any], list[Any], list[Any]]] = {}
+        for param in params:
+            array, first = param.array, False
+            if momentum:
+                state = self.state[param]
+                first = state.get("momentum_buffer") is None
+                if first:
+                    state["momentum_buffer"] = zeros_like(param)
+            arrays, grads, buffers = together.setdefault((array.dtype, first), ([], [], []))
+            arrays.append(array)
+            grads.append(param.grad.array)
+            if momentum:
+                buffers.append(state["momentum_buffer"].array)
+        for (_, first), (arrays, grads, buffers) in together.items():
+            kernels.of(*arrays, *grads).optimizer.sgd_step(
+                arrays,
+                grads,
+                buffers if momentum else None,
+                lr=group["lr"],
+                momentum=momentum,
+                dampening=group["dampening"],
+                weight_decay=group["weight_decay"],
+                nesterov=group["nesterov"],
+                maximize=group["maximize"],
+                first=first,
+            )
+        mark_all_modified(params, "SGD.step")

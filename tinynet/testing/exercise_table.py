@@ -205,6 +205,13 @@ EXERCISES: dict[str, Known | Tested] = {
     "06-4": Known(
         ("e255b6ab5e4915ff",), "from the left end to the right there is one more place than steps."
     ),
+    "08-1": Known(("cff1cefa798f9e6f",), "two numbers of eight bytes are read and one is written."),
+    "08-2": Known(("8143df39c0d495e8",), "where the slope meets the flat roof."),
+    "08-3": Known(("31eb4aed5602d5ae",), "three tiles of four bytes a number; KiB are 1024 bytes."),
+    "08-4": Known(
+        ("33b79c91f12e4ff5", "54b51c70e1b5baf5"),
+        "the tenth takes as long as before, however many share the rest.",
+    ),
     "09-1": derivative_of(
         lambda x: np.where(x > 0, x, np.exp(x) - 1), [-3.0, -1.0, -0.1, 0.5, 2.0], "ELU"
     ),

@@ -458,6 +458,15 @@ def _losses() -> Iterator[Operation]:
         "cross_entropy none", _functional("cross_entropy", reduction="none"), (scores, target), True
     )
     yield Operation(
+        "cross_entropy sum", _functional("cross_entropy", reduction="sum"), (scores, target), True
+    )
+    yield Operation(
+        "cross_entropy ignored, mean",
+        lambda x: F.cross_entropy(x, tinynet.tensor([0, -1, 1]), ignore_index=-1),
+        (normal(3, 3),),
+        True,
+    )
+    yield Operation(
         "cross_entropy ignored, none",
         lambda x: F.cross_entropy(x, tinynet.tensor([0, -1, 1]), ignore_index=-1, reduction="none"),
         (normal(3, 3),),

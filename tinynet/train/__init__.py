@@ -2,6 +2,7 @@
 
 from .config import Config, UserError
 from .data import FolderData, ImageData, load_data
+from .find_lr import RateSearch, find_lr
 from .loop import (
     Evaluation,
     evaluate,
@@ -31,6 +32,7 @@ __all__ = [
     "FolderData",
     "ImageData",
     "Plan",
+    "RateSearch",
     "Report",
     "Run",
     "UserError",
@@ -41,6 +43,7 @@ __all__ = [
     "evaluate",
     "evaluate_batches",
     "evaluation_loss",
+    "find_lr",
     "fit_epoch",
     "freeze",
     "load_data",

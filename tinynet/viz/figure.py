@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..io import write_atomically
 
 INK = "#22272e"
@@ -46,6 +48,18 @@ def quiet(axes: Any) -> None:
     axes.tick_params(colors=FAINT, labelcolor=INK, labelsize=9)
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def picture(pixels: Any) -> np.ndarray:
+    """An image (H, W) or (C, H, W) of any numeric range as imshow takes it, 0 to 1.
+
+    Three channels are colours; of other numbers of channels it shows the mean.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.ndim == 3:
+        pixels = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels.mean(axis=0)
+    low, high = pixels.min(), pixels.max()
+    return (pixels - low) / max(high - low, 1e-9)
 
 
 def save(figure: Any, path: str | os.PathLike[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .figure import FAINT, INK, TEST, new_figure
+from .figure import FAINT, INK, TEST, new_figure, picture
 
 
 def mistakes(
@@ -37,11 +37,7 @@ def mistakes(
     for axes in grid.flat:
         axes.axis("off")
     for axes, i in zip(grid.flat, shown, strict=False):
-        pixels = np.asarray(images[i])
-        if pixels.ndim == 3:
-            pixels = pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1)
-        low, high = pixels.min(), pixels.max()
-        axes.imshow((pixels - low) / max(high - low, 1e-9), cmap="gray", interpolation="nearest")
+        axes.imshow(picture(images[i]), cmap="gray", interpolation="nearest")
         axes.set_title(
             f"{classes[predicted[i]]} {sureness[i]:.0%}", fontsize=7.5, color=TEST, pad=13
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.tape import wrap
+from ...ops.creation import from_numpy
 from ...ops.shape import stack
 from ...tensor import Tensor
 
@@ -60,7 +61,7 @@ def default_convert(item: Any) -> Any:
         return item
     if isinstance(item, np.ndarray | np.number | np.bool_):
         array = np.asarray(item)
-        return wrap(array) if array.dtype.kind in "fiub" else item
+        return from_numpy(array) if array.dtype.kind in "fiub" else item
     if isinstance(item, Mapping):
         pairs = {key: default_convert(value) for key, value in item.items()}
         return _rebuild(item, pairs, lambda clone: clone.update(pairs))

@@ -1,0 +1,1 @@
+"""Activations that are limited by memory: one pass forward, one pass backward."""

@@ -1,0 +1,194 @@
+"""A launch in check mode: arrays apart from one another, and reports in sentences."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..cuda_source import shown
+from .symbols import shared_variables, source_line
+
+if TYPE_CHECKING:
+    from .library import Access, Entry, Launch, Region, Report
+
+# Between two arrays lies so much memory of nobody that an index must be far out to reach another.
+GAP = 1 << 20
+MOST_SHARED = 227 * 1024
+OUTSIDE, MISALIGNED, UNWRITTEN, RACE, NOT_WAITED = range(2, 7)
+READ, WRITE, ATOMIC = range(3)
+
+
+@dataclass(frozen=True)
+class Block:
+    """An array that a kernel knows, where it lies during the launch."""
+
+    name: str
+    array: np.ndarray
+
+    @property
+    def begin(self) -> int:
+        return self.array.ctypes.data
+
+    @property
+    def end(self) -> int:
+        return self.begin + self.array.nbytes
+
+
+class Apart:
+    """Copies of a launch's arrays that lie far apart, as long as the `with` block lasts.
+
+    Arrays that overlap, as with an operation in place, overlap in the copy. What the kernel has
+    written is copied back. Arrays in `reaches`, of which the kernel holds addresses, stay in place.
+    """
+
+    def __init__(self, names: Sequence[str], args: Sequence[Any], reaches: Sequence[Any]) -> None:
+        self._names, self._args, self._reaches = names, args, reaches
+        self._pieces: list[tuple[np.ndarray, np.ndarray]] = []  # original bytes, copied bytes
+
+    def __enter__(self) -> tuple[list[Any], list[Block]]:
+        arrays = [a for a in self._args if _is_array(a)]
+        spans: list[list[int]] = []  # of overlapping arrays
+        for begin, end in sorted((a.ctypes.data, a.ctypes.data + a.nbytes) for a in arrays):
+            if spans and begin < spans[-1][1]:
+                spans[-1][1] = max(spans[-1][1], end)
+            else:
+                spans.append([begin, end])
+        places = {}
+        total = GAP
+        for begin, end in spans:
+            places[begin, end] = total
+            total += end - begin + GAP
+            total += -total % 512  # where CuPy's arrays begin
+        memory = np.frombuffer(mmap.mmap(-1, total), np.uint8)
+        for (begin, end), place in places.items():
+            original = np.frombuffer((ctypes.c_uint8 * (end - begin)).from_address(begin), np.uint8)
+            copied = memory[place : place + end - begin]
+            copied[:] = original
+            self._pieces.append((original, copied))
+        args, blocks = [], []
+        for name, arg in zip(self._names, self._args):
+            if _is_array(arg):
+                address = arg.ctypes.data
+                (begin, end), place = next(
+                    (span, p)
+                    for span, p in places.items()
+                    if span[0] <= address and address + arg.nbytes <= span[1]
+                )
+                start = place + address - begin
+                arg = memory[start : start + arg.nbytes].view(arg.dtype).reshape(arg.shape)
+                blocks.append(Block(name, arg))
+            args.append(arg)
+        blocks += [Block(f"array {i}", array) for i, array in enumerate(self._reaches)]
+        return args, blocks
+
+    def __exit__(self, *error: object) -> None:
+        for original, copied in self._pieces:
+            if (original != copied).any():
+                original[:] = copied
+
+
+def _is_array(argument: Any) -> bool:
+    return isinstance(argument, np.ndarray) and argument.dtype.names is None
+
+
+def regions(blocks: Sequence[Block], type: type[Region]) -> Any:
+    """The arrays for the runtime, each memory once."""
+    spans = dict.fromkeys((b.begin, b.array.nbytes) for b in blocks if b.array.nbytes)
+    return (type * len(spans))(*(type(begin, size) for begin, size in spans))
+
+
+class Where:
+    """Addresses and instructions of one launch in words."""
+
+    def __init__(self, entry: Entry, launch: Launch, blocks: Sequence[Block]) -> None:
+        self._entry, self._launch, self._blocks = entry, launch, blocks
+        self._statics = shared_variables(entry.library.path)
+
+    def element(self, address: int, size: int) -> tuple[str, str]:
+        """("x", "[0, 3]") for an address; ("", "") for one in no array."""
+        for block in self._blocks:
+            if block.begin <= address < block.end:
+                flat = (address - block.begin) // block.array.itemsize
+                index = np.unravel_index(flat, block.array.shape)
+                return block.name, f"[{', '.join(str(i) for i in index)}]"
+        offset = address - self._launch.dynamic
+        if 0 <= offset < self._launch.shared_bytes:
+            return "dynamic shared memory", f" from byte {offset}"
+        for variable in self._statics:
+            offset = address - self._launch.statics - variable.offset
+            if 0 <= offset < variable.bytes:
+                return variable.name, f"[{offset // size}]" if variable.bytes > size else ""
+        return "", ""
+
+    def near(self, address: int) -> str:
+        """For an address outside: how far from which array."""
+        size = self._launch.shared_bytes
+        offset = address - self._launch.dynamic
+        if 0 <= offset < MOST_SHARED:
+            return f"byte {offset} of dynamic shared memory, of which there are {size}"
+        if address < 4096:
+            return "a null pointer"
+        nearest = min(
+            (b for b in self._blocks if b.array.nbytes),
+            key=lambda b: min(abs(address - b.begin), abs(address - b.end)),
+            default=None,
+        )
+        if nearest is None:
+            return f"address {address:#x}"
+        array = nearest.array
+        element = (address - nearest.begin) // array.itemsize
+        return (
+            f"element {element} of {nearest.name}, which has {array.size} (shape {array.shape})"
+        )
+
+    def line(self, access: Access) -> str:
+        if access.line:
+            return f"{shown(access.file.decode())}:{access.line}"
+        found = source_line(self._entry.library.path, access.instruction)
+        return f"{shown(found[0])}:{found[1]}" if found else "a line that addr2line would tell"
+
+    def thread(self, access: Access) -> str:
+        return f"thread {_three(access.thread, self._launch.block)}"
+
+    def block(self, access: Access) -> str:
+        return f"block {_three(access.block, self._launch.grid)}"
+
+    def sentence(self, report: Report) -> str:
+        now, before = report.now, report.before
+        if report.kind not in range(OUTSIDE, NOT_WAITED + 1):
+            return report.text.decode()
+        name, index = self.element(now.address, now.bytes)
+        what = f"{name}{index}"
+        does = ("reads", "writes", "changes atomically")[now.kind]
+        here = f"at {self.line(now)}, {self.thread(now)} of {self.block(now)}"
+        if report.kind == OUTSIDE:
+            return f"out of bounds: {does} {self.near(now.address)}, {here}"
+        if report.kind == MISALIGNED:
+            return (
+                f"misaligned: {now.bytes} bytes at {what or self.near(now.address)}, whose address "
+                f"leaves {now.address % now.bytes} when divided by {now.bytes}, {here}. A GPU moves "
+                f"them in one instruction, which needs an address that divides"
+            )
+        if report.kind == UNWRITTEN:
+            return f"uninitialised: {does} {what}, which no thread of the block has written, {here}"
+        if report.kind == NOT_WAITED:
+            return (
+                f"missing wait: {does} {what} {here}, but the cp.async to it by "
+                f"{self.thread(before)} at {self.line(before)} has not been waited for"
+            )
+        other = f"{self.thread(before)} of {self.block(before)}"
+        did = ("read", "wrote", "changed")[before.kind]
+        reason = "with no barrier between" if now.block == before.block else "blocks have no order"
+        return (
+            f"race on {what}: {self.thread(now)} of {self.block(now)} {does} it at "
+            f"{self.line(now)}, {other} {did} it at {self.line(before)}, {reason}"
+        )
+
+
+def _three(i: int, sizes: Sequence[int]) -> tuple[int, int, int]:
+    return i % sizes[0], i // sizes[0] % sizes[1], i // sizes[0] // sizes[1]

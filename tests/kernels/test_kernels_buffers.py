@@ -1,0 +1,112 @@
+"""Large arrays on used memory: never shared by two arrays, never more than was once needed."""
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tinynet.kernels.buffers import SMALLEST, Pool
+
+MB = 2**20
+
+
+@pytest.fixture
+def pool():
+    return Pool()
+
+
+def floats(megabytes):
+    return (megabytes * MB // 4,)
+
+
+def test_memory_comes_back_and_is_lent_again(pool):
+    a = pool.empty(floats(4), np.float32)
+    address = a.ctypes.data
+    view = a[10:].reshape(-1, 2)
+    del a
+    b = pool.empty(floats(4), np.float32)
+    assert b.ctypes.data != address  # the view still holds it
+    del view
+    c = pool.empty((2, MB // 4), np.float64)
+    assert c.ctypes.data == address
+    assert c.dtype == np.float64
+    assert c.shape == (2, MB // 4)
+    assert c.flags.c_contiguous
+    assert c.flags.writeable
+    assert address % 64 == 0
+
+
+def test_small_arrays_are_numpys_own(pool):
+    assert pool.empty((SMALLEST // 4 - 1,), np.float32).base is None
+    assert pool.held == 0
+
+
+def test_a_much_larger_memory_is_not_taken(pool):
+    a = pool.empty(floats(40), np.float32)
+    del a
+    b = pool.empty(floats(4), np.float32)
+    assert pool.lent == b.nbytes
+
+
+def test_no_more_is_held_than_was_once_lent_at_the_same_time(pool):
+    a, b = pool.empty(floats(10), np.float32), pool.empty(floats(10), np.float32)
+    del a, b
+    c = pool.empty(floats(7), np.float32)  # fits neither waiting memory
+    assert pool.held <= 20 * MB
+    d = pool.empty(floats(12), np.float32)
+    assert pool.held <= 20 * MB
+    assert pool.lent == c.nbytes + d.nbytes
+
+
+def test_switched_off_and_cleared(pool):
+    a = pool.empty(floats(4), np.float32)
+    pool.enabled = False
+    assert pool.empty(floats(4), np.float32).base is None
+    del a
+    pool.enabled = True
+    pool.clear()
+    assert pool.held == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 12)), max_size=40))
+def test_random_lives(steps):
+    """Arrays come and go; each keeps what was written into it, and the accounts are right."""
+    pool = Pool()
+    living, most = [], 0
+    for number, (which, megabytes) in enumerate(steps):
+        if which < len(living):
+            array, value = living.pop(which)
+            assert (array[:: MB // 8] == value).all()
+            del array
+        array = pool.empty(floats(megabytes), np.float32)
+        array[:: MB // 8] = number
+        living.append((array, number))
+        most = max(most, pool.lent)
+        assert pool.held <= most
+        assert pool.lent >= sum(a.nbytes for a, _ in living)
+    for array, value in living:
+        assert (array[:: MB // 8] == value).all()
+
+
+def test_threads_get_memory_of_their_own(pool):
+    wrong = []
+
+    def work(value):
+        for _ in range(50):
+            array = pool.empty(floats(2), np.float32)
+            array[:] = value
+            if not (array == value).all():
+                wrong.append(value)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    gc.collect()
+    pool.clear()
+    assert pool.held == pool.lent == 0

@@ -1,0 +1,122 @@
+"""The kernel families' cases as programs: what is called, with which arrays."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import tinynet.kernels as kernels
+
+Call = Callable[[Any], Any]  # takes a backend, gives an array or several
+
+
+def cases(family: str) -> list[Any]:
+    """The case table of a family."""
+    return importlib.import_module(f"tinynet.kernels.{family}.cases").CASES
+
+
+def case_of(family: str, name: str) -> Any:
+    """The case of this name. Raises ValueError if there is none."""
+    for case in cases(family):
+        if case.name == name:
+            return case
+    raise ValueError(f"the table of {family} has no case {name!r}")
+
+
+def calls(family: str, name: str, dtype: str) -> dict[str, Call]:
+    """The family's functions on this case: name -> call."""
+    return _CALLS[family](case_of(family, name), dtype)
+
+
+def functions(family: str, name: str) -> list[str]:
+    """The names of the family's functions for this case."""
+    if family == "optimizer":
+        return [case_of(family, name).step]
+    return _FUNCTIONS[family]
+
+
+def algorithms(family: str) -> list[str]:
+    """The reference, and every algorithm by name; "auto" where there is no choice."""
+    return ["reference", "auto", *kernels.ALGORITHMS.get(family, {})]
+
+
+def _conv2d(case: Any, dtype: str) -> dict[str, Call]:
+    x, w, bias, dy = case.arrays(dtype)
+    dims = case.dims
+    return {
+        "forward": lambda on: on.conv2d.forward(x, w, bias, dims=dims),
+        "grad_input": lambda on: on.conv2d.grad_input(dy, w, dims=dims),
+        "grad_weight": lambda on: on.conv2d.grad_weight(dy, x, dims=dims),
+    }
+
+
+def _pool2d(case: Any, dtype: str) -> dict[str, Call]:
+    x, dy = case.arrays(dtype)
+    dims = case.dims
+    _, index = kernels.of(x).pool2d.max_forward(x, dims=dims)
+    return {
+        "max_forward": lambda on: on.pool2d.max_forward(x, dims=dims),
+        "max_backward": lambda on: on.pool2d.max_backward(dy, index, dims=dims),
+        "avg_forward": lambda on: on.pool2d.avg_forward(x, dims=dims),
+        "avg_backward": lambda on: on.pool2d.avg_backward(dy, dims=dims),
+    }
+
+
+def _batch_norm(case: Any, dtype: str) -> dict[str, Call]:
+    x, weight, bias, dy = case.arrays(dtype)
+    _, mean, var = kernels.of(x).batch_norm.forward(x, weight, bias, eps=case.eps)
+    return {
+        "forward": lambda on: on.batch_norm.forward(x, weight, bias, eps=case.eps),
+        "backward": lambda on: on.batch_norm.backward(dy, x, weight, mean, var, eps=case.eps),
+    }
+
+
+def _cross_entropy(case: Any, dtype: str) -> dict[str, Call]:
+    logits, target, dloss = case.arrays(dtype)
+    ignored = {"ignore_index": case.ignore_index}
+    _, logsumexp = kernels.of(logits).cross_entropy.forward(logits, target, **ignored)
+    inputs = dloss, logits, target, logsumexp
+    return {
+        "forward": lambda on: on.cross_entropy.forward(logits, target, **ignored),
+        "backward": lambda on: on.cross_entropy.backward(*inputs, **ignored),
+    }
+
+
+def _dropout(case: Any, dtype: str) -> dict[str, Call]:
+    (x,) = case.arrays(dtype)
+    return {"apply": lambda on: on.dropout.apply(x, p=case.p, key=case.key)}
+
+
+def _optimizer(case: Any, dtype: str) -> dict[str, Call]:
+    arrays = case.arrays(dtype)
+
+    def step(on: Any) -> None:  # goes on from where the last one stopped
+        getattr(on.optimizer, case.step)(*arrays, **case.options)
+
+    return {case.step: step}
+
+
+def _matmul(case: Any, dtype: str) -> dict[str, Call]:
+    a, b = case.arrays(dtype)
+    return {"matmul": lambda on: on.matmul.matmul(a, b)}
+
+
+_CALLS: dict[str, Callable[[Any, str], dict[str, Call]]] = {
+    "conv2d": _conv2d,
+    "matmul": _matmul,
+    "pool2d": _pool2d,
+    "batch_norm": _batch_norm,
+    "cross_entropy": _cross_entropy,
+    "dropout": _dropout,
+    "optimizer": _optimizer,
+}
+_FUNCTIONS = {
+    "conv2d": ["forward", "grad_input", "grad_weight"],
+    "matmul": ["matmul"],
+    "pool2d": ["max_forward", "max_backward", "avg_forward", "avg_backward"],
+    "batch_norm": ["forward", "backward"],
+    "cross_entropy": ["forward", "backward"],
+    "dropout": ["apply"],
+}
+FAMILIES = tuple(_CALLS)
