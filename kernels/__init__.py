@@ -61,11 +61,12 @@ ALGORITHMS = {
         "naive": "conv2d.naive",
         "im2col": "conv2d.reference",
         "im2col_tiled": "conv2d.im2col_tiled",
+        "direct": "conv2d.direct",
         "winograd": "conv2d.winograd",
     },
 }
 # Algorithms beside the backend's own that Numba compiles.
-COMPILED = frozenset({"conv2d.im2col_tiled", "conv2d.winograd"})
+COMPILED = frozenset({"conv2d.direct", "conv2d.im2col_tiled", "conv2d.winograd"})
 
 # The same for CUDA. Their functions are in the family's cuda.py, in a table
 # ALGORITHMS = {"naive": {"forward": ..., ...}, ...}; what a step leaves out, `auto` does.

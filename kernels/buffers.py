@@ -5,8 +5,9 @@ clears each. For a pass over a large array that is up to half its time. So `empt
 that an earlier array has left. The array's `base` is the loan; when the last array on it is gone,
 the memory comes back and waits for the next.
 
-The pool never holds more, lent and waiting together, than was once lent at the same time:
-before it takes fresh memory beyond that, it gives waiting memory back to the system.
+The pool never holds more, lent and waiting together, than was once lent at the same time. When it
+may take no fresh memory for that reason, it lends waiting memory that is much too large, and if
+there is none gives waiting memory back to the system.
 """
 
 import threading
@@ -21,7 +22,7 @@ from numpy import ndarray
 
 SMALLEST = 2**20  # bytes; the C library's own lists serve smaller arrays well
 ALIGNMENT = 64  # a cache line
-ROOM = 1.25  # a waiting memory may be larger than needed by this factor
+ROOM = 1.25  # waiting memory that is larger by this factor is kept for larger arrays, if it can
 
 
 class _Loan:
@@ -80,10 +81,12 @@ class Pool:
             self._shrink(self.lent)
 
     def _find(self, size: int) -> ndarray:
-        """The smallest waiting memory that will do, else fresh memory."""
+        """The smallest waiting memory that will do, or fresh memory."""
         at = bisect_left(self._waiting, (size,))
-        if at < len(self._waiting) and self._waiting[at][0] <= ROOM * size:
-            return self._waiting.pop(at)[2]
+        if at < len(self._waiting):
+            fits = self._waiting[at][0] <= ROOM * size
+            if fits or self.held + size > self.most_lent:
+                return self._waiting.pop(at)[2]
         self._shrink(max(self.most_lent, self.lent + size) - size)
         self.held += size
         memory = np.empty(size + ALIGNMENT, np.uint8)

@@ -1,5 +1,6 @@
 """CUDA sources as text: headers put in place, the kernels in them and their parameters."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def _with_headers(file: Path, seen: set[Path]) -> Iterator[str]:
 
 def shown(file: Path | str) -> str:
     """A file's name for people: from the kernels folder on."""
-    file = Path(file)
+    file = Path(os.path.normpath(file))
     return f"kernels/{file.relative_to(ROOT)}" if file.is_relative_to(ROOT) else str(file)
 
 

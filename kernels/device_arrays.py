@@ -39,10 +39,14 @@ def run(
     block: Sequence[int],
     *args: Any,
     shared: int = 0,
+    reaches: Sequence[Any] = (),
 ) -> None:
-    """Launch one kernel where the array `like` lives, in its dtype; ints go as 32-bit ints."""
+    """Launch one kernel where the array `like` lives, in its dtype; ints go as 32-bit ints.
+
+    `reaches`: the arrays whose addresses are in a structure among the arguments.
+    """
     given = tuple(np.int32(a) if isinstance(a, int) else a for a in args)
-    kernels.kernel(name, like)(grid, block, given, shared)
+    kernels.kernel(name, like)(grid, block, given, shared, reaches)
 
 
 def blocks_for(count: int) -> tuple[int]:

@@ -18,8 +18,8 @@ kernel reads a float of four, or the transposed array's memory in its old order.
 - number: a NumPy scalar of exactly that type, np.int32(n)
 - structure: an array of one element, or a scalar, of a structured dtype (align=True)
 
-A structure may hold addresses (`address(array)`); the arrays are then given as `reaches`, so that
-they are known to the check for accesses out of bounds.
+A structure may hold addresses of arrays; these are then given as `reaches`, so that they are known
+to the check for accesses out of bounds.
 """
 
 from __future__ import annotations
@@ -131,13 +131,6 @@ def _with_type(name: str, T: str) -> str:
 def place_of(array: Any) -> Where:
     """Where kernels on this array run: "cuda-host" for NumPy arrays, "cuda" for CuPy arrays."""
     return "cuda-host" if isinstance(array, np.ndarray) else "cuda"
-
-
-def address(array: Any) -> int:
-    """Where an array's memory begins, for a structure that holds addresses; 0 for None."""
-    if array is None:
-        return 0
-    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
 
 
 class Runner(Protocol):

@@ -26,6 +26,7 @@ FLOORS = {
     "tinynet.utils": 3,
     "tinynet.profiler": 3,
     "tinynet.testing": 3,
+    "tinynet.backends": 3,
     "tinynet.cuda": 3,
     "tinynet.models": 4,
     "tinynet.datasets": 4,

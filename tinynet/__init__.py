@@ -290,6 +290,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"tinynet.{name}")
     if name in ("load", "save"):
         return getattr(importlib.import_module("tinynet.io"), name)
+    if name == "conv2d_plan":
+        return importlib.import_module("tinynet.kernels.conv2d.plan").conv2d_plan
     raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
 
 

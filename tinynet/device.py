@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .kernels import reports
+
 
 class device:
     """Where a tensor lives: `device("cpu")`, `device("cuda")`, `device("cuda:1")`."""
@@ -53,9 +55,44 @@ def xp_of(array: Any) -> Any:
     return sys.modules.get("cupy", np)
 
 
+def is_array(value: Any) -> bool:
+    """True for NumPy and CuPy arrays."""
+    if isinstance(value, np.ndarray):
+        return True
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(value, cupy.ndarray)
+
+
+def is_writable(array: Any) -> bool:
+    """False if several elements lie in one place (a broadcast view) or NumPy says read-only.
+
+    CuPy has no word for it, and would write to such a place from many threads at once.
+    """
+    if xp_of(array) is np:
+        return array.flags.writeable
+    return all(stride or n < 2 for n, stride in zip(array.shape, array.strides, strict=True))
+
+
+def mixed_devices(operation: str, arrays: Any) -> RuntimeError | None:
+    """The error that says so if the arrays live on several devices."""
+    places = sorted({str(device_of(array)) for array in arrays})
+    if len(places) < 2:
+        return None
+    return RuntimeError(
+        f"{operation}: Expected all tensors to be on the same device, but found "
+        f"{' and '.join(places)}; move one with .to(device)."
+    )
+
+
 def device_of(array: Any) -> device:
     """The device an array lives on."""
     return CPU if xp_of(array) is np else device("cuda", int(array.device.id))
+
+
+def is_on(array: Any, target: device) -> bool:
+    """True if the array lives on that device (on any GPU, if no index is given)."""
+    here = device_of(array)
+    return here.type == target.type and target.index in (None, here.index)
 
 
 def why_no_cuda() -> str | None:
@@ -74,11 +111,23 @@ def why_no_cuda() -> str | None:
     return None if count else "CUDA was asked for, but this machine has no GPU; use device cpu."
 
 
+def to_numpy(array: Any) -> Any:
+    """The array as NumPy's: itself, or a copy, which waits for the GPU to have computed it.
+
+    Raises what a kernel has found wrong on the way, such as a label that is no class.
+    """
+    if xp_of(array) is np:
+        return array
+    copied = array.get()
+    reports.check()
+    return copied
+
+
 def move(array: Any, target: Any) -> Any:
     """The array on another device (the array itself if it is there already)."""
     target = device(target)
     if target.type == "cpu":
-        return array if xp_of(array) is np else array.get()
+        return to_numpy(array)
     reason = why_no_cuda()
     if reason is not None:
         raise RuntimeError(reason)

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import dtypes
 from .autograd.tape import AccumulateGrad, node_of
-from .device import device_of, xp_of
+from .device import device_of, to_numpy
 
 PRECISION = 4
 EDGE_ITEMS = 3
@@ -89,7 +89,7 @@ def _lines(array: np.ndarray, numbers: _Numbers, indent: int, summarise: bool) -
 def format_tensor(tensor: Any) -> str:
     """The text of `repr(tensor)`."""
     array = tensor.array
-    values = array if xp_of(array) is np else array.get()
+    values = to_numpy(array)
     name = "Parameter containing:\n" if type(tensor).__name__ == "Parameter" else ""
     suffix = []
     kind = dtypes.of(array)

@@ -18,7 +18,7 @@ from .autograd import engine, layout, tape
 from .autograd.mode import mode
 from .autograd.tape import AccumulateGrad, Node, Output, TensorBase, node_of, wrap
 from .autograd.trace import trace as record_ledger
-from .device import check_device, device, device_of, move, xp_of
+from .device import check_device, device, device_of, is_on, move, to_numpy, xp_of
 from .dtypes import dtype
 from .formatting import format_tensor
 from .ops import (
@@ -370,7 +370,7 @@ class Tensor(TensorBase):
             )
         if xp_of(self.array) is not np:
             if force:
-                return self.array.get()
+                return to_numpy(self.array)
             raise TypeError(
                 "can't convert cuda device type tensor to numpy. Use Tensor.cpu() to copy the "
                 "tensor to host memory first."
@@ -388,18 +388,18 @@ class Tensor(TensorBase):
                 f"a Tensor with {self.array.size} elements cannot be converted to Scalar: item() "
                 f"needs exactly one element, and the shape is {list(self.array.shape)}"
             )
-        return self.array.item()
+        return to_numpy(self.array).item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
-        return self.array.tolist()
+        return to_numpy(self.array).tolist()
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
         """This tensor in another dtype and/or on another device: `to(dtype)`, `to(device)`, ..."""
         kind, place, copy, memory_format = _to_arguments(*args, **kwargs)
         result = self
-        if place is not None and place.type != self.device.type:
-            result = arithmetic_move(result, device=place)
+        if place is not None and not is_on(self.array, place):
+            result = arithmetic.to_device(result, device=place)
         if kind is not None and result.array.dtype != kind.numpy:
             result = arithmetic.cast(result, dtype=kind.numpy)
         keep = memory_format is layout.preserve_format
@@ -471,7 +471,7 @@ class Tensor(TensorBase):
                 f"Boolean value of Tensor with {self.array.size} values is ambiguous; use .any(), "
                 ".all() or compare numbers"
             )
-        return bool(self.array.item())
+        return bool(to_numpy(self.array).item())
 
     def __float__(self) -> float:
         return float(self.item())
@@ -482,7 +482,7 @@ class Tensor(TensorBase):
     def __index__(self) -> int:
         if self.array.dtype.kind not in "iub" or self.array.size != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
-        return int(self.array.item())
+        return int(to_numpy(self.array).item())
 
     def __len__(self) -> int:
         if self.array.ndim == 0:
@@ -891,15 +891,6 @@ class Tensor(TensorBase):
         """This tensor where condition is true, else other."""
         return arithmetic.where(condition, self, other)
 
-
-@tape.differentiable
-def arithmetic_move(x, *, device):
-    """x on another device; the gradient comes back to x's own."""
-    before = device_of(x.array)
-    return move(x.array, device), (lambda dy: arithmetic_move(dy, device=before),)
-
-
-arithmetic_move.__name__ = "to"
 
 _OLD_NAMES = {
     dtypes.float16: "HalfTensor",

@@ -23,4 +23,4 @@ def summed(terms: int, dtype: np.dtype) -> float:
 
     Rounding errors of a sum that is added term by term grow like the square root of their number.
     """
-    return (2 + terms**0.5 / 4) * float(np.finfo(dtype).eps)
+    return (2 + terms**0.5 / 2) * float(np.finfo(dtype).eps)

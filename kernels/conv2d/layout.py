@@ -3,7 +3,7 @@
 import numpy as np
 from numpy import ndarray
 
-from .. import jit
+from .. import buffers, jit
 
 BLOCK = 64  # pixels that are turned at once
 
@@ -16,7 +16,7 @@ def channels_last(x: ndarray) -> ndarray:
     if not (x.flags.c_contiguous and x.flags.aligned):
         return np.ascontiguousarray(turned)
     N, C, H, W = x.shape
-    y = np.empty((N, H, W, C), x.dtype)
+    y = buffers.empty((N, H, W, C), x.dtype)
     tasks = N * -(-H * W // BLOCK)
     _turn_task(tasks, x.reshape(N, C, H * W), y.reshape(N, H * W, C), nanoseconds=x.size)
     return y

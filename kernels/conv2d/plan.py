@@ -17,7 +17,7 @@ import numpy as np
 from .dims import Conv2dDims
 from .estimate import DIRECTIONS, Direction, Estimate
 
-CANDIDATES = ("winograd", "im2col_tiled")
+CANDIDATES = ("winograd", "direct", "im2col_tiled")
 
 
 @dataclass(frozen=True)

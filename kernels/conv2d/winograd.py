@@ -37,7 +37,7 @@ import numpy as np
 from numba import int64, types
 from numpy import ndarray
 
-from .. import jit
+from .. import buffers, jit
 from ..microkernel import ROWS, VECTORS, lanes, multiply_tile
 from ..tiling import even_split, round_up
 from ..transform import transform
@@ -63,7 +63,7 @@ def forward(x: ndarray, w: ndarray, bias: ndarray | None, *, dims: Conv2dDims) -
     """
     variant = _variant(dims)
     jit.check_dtypes(x, w, bias)
-    y = np.empty((dims.N, dims.P, dims.Q, dims.K), x.dtype)
+    y = buffers.empty((dims.N, dims.P, dims.Q, dims.K), x.dtype)
     if bias is None:
         bias = np.zeros(dims.K, x.dtype)
     _correlate(variant, channels_last(x), _filters(w), bias, y, dims.padding, turned=False)
@@ -74,7 +74,7 @@ def grad_input(dy: ndarray, w: ndarray, *, dims: Conv2dDims) -> ndarray:
     """dx (N, C, H, W) from dy (N, K, P, Q)."""
     variant = _variant(dims)
     jit.check_dtypes(dy, w)
-    dx = np.empty((dims.N, dims.H, dims.W, dims.C), dy.dtype)
+    dx = buffers.empty((dims.N, dims.H, dims.W, dims.C), dy.dtype)
     padding = (dims.R - 1 - dims.padding[0], dims.S - 1 - dims.padding[1])
     bias = np.zeros(dims.C, dy.dtype)
     _correlate(variant, channels_last(dy), _filters(w), bias, dx, padding, turned=True)
@@ -202,7 +202,7 @@ def _correlate(
     work = variant.points * tiles * C * K / MULTIPLICATIONS
 
     u_stride = groups * panels * width * width
-    U = np.empty(variant.points * u_stride, x.dtype)
+    U = buffers.empty((variant.points * u_stride,), x.dtype)
     blocks = -(-groups * width // FILTER_TASK)
     taps = variant.r**2
     k_step, c_step = (taps, K * taps) if turned else (C * taps, taps)
@@ -212,8 +212,8 @@ def _correlate(
     padded_bias[:K] = bias
 
     most, plane, (v_stride, y_stride) = _blocks(variant, tiles, (groups, panels), width, x.dtype)
-    V = np.empty(variant.points * v_stride, x.dtype)
-    Y = np.empty(variant.points * y_stride, x.dtype)
+    V = buffers.empty((variant.points * v_stride,), x.dtype)
+    Y = buffers.empty((variant.points * y_stride,), x.dtype)
     chunks = min(panels, -(-TASKS // variant.points))
     for first in range(0, tiles, most):
         count = min(most, tiles - first)
@@ -242,11 +242,11 @@ def _sum_weights(
     work = variant.points * tiles * C * K / MULTIPLICATIONS
 
     most, plane, (v_stride, d_stride) = _blocks(variant, tiles, (groups, panels), width, x.dtype)
-    V = np.empty(variant.points * v_stride, x.dtype)
-    D = np.empty(variant.points * d_stride, x.dtype)
+    V = buffers.empty((variant.points * v_stride,), x.dtype)
+    D = buffers.empty((variant.points * d_stride,), x.dtype)
     height = round_up(C, ROWS)
     u_stride = panels * height * width
-    dU = np.empty(variant.points * u_stride, x.dtype)
+    dU = buffers.empty((variant.points * u_stride,), x.dtype)
     chunks = min(panels, -(-TASKS // variant.points))
     for first in range(0, tiles, most):
         count = min(most, tiles - first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 # Between two arrays lies so much memory of nobody that an index must be far out to reach another.
 GAP = 1 << 20
 MOST_SHARED = 227 * 1024
-OUTSIDE, MISALIGNED, UNWRITTEN, RACE, NOT_WAITED = range(2, 7)
+SENTENCE, OUTSIDE, MISALIGNED, UNWRITTEN, RACE, NOT_WAITED = range(1, 7)
 READ, WRITE, ATOMIC = range(3)
 
 
@@ -102,6 +103,11 @@ def regions(blocks: Sequence[Block], type: type[Region]) -> Any:
     return (type * len(spans))(*(type(begin, size) for begin, size in spans))
 
 
+def sentence(report: Report) -> str:
+    """What the runtime itself says, with files named as people know them."""
+    return re.sub(r"(\S+\.\w+)(?=:\d)", lambda found: shown(found[1]), report.text.decode())
+
+
 class Where:
     """Addresses and instructions of one launch in words."""
 
@@ -150,7 +156,7 @@ class Where:
         if access.line:
             return f"{shown(access.file.decode())}:{access.line}"
         found = source_line(self._entry.library.path, access.instruction)
-        return f"{shown(found[0])}:{found[1]}" if found else "a line that addr2line would tell"
+        return f"{shown(found[0])}:{found[1]}" if found else "a line that addr2line knows"
 
     def thread(self, access: Access) -> str:
         return f"thread {_three(access.thread, self._launch.block)}"
@@ -160,8 +166,8 @@ class Where:
 
     def sentence(self, report: Report) -> str:
         now, before = report.now, report.before
-        if report.kind not in range(OUTSIDE, NOT_WAITED + 1):
-            return report.text.decode()
+        if report.kind == SENTENCE:
+            return sentence(report)
         name, index = self.element(now.address, now.bytes)
         what = f"{name}{index}"
         does = ("reads", "writes", "changes atomically")[now.kind]

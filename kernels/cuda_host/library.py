@@ -42,6 +42,11 @@ class Settings:
 _settings: ContextVar[Settings] = ContextVar("tinynet.cuda_host.settings", default=Settings())
 
 
+def current() -> Settings:
+    """The settings in force."""
+    return _settings.get()
+
+
 @contextmanager
 def settings(**changes: Any) -> Iterator[Settings]:
     """Within the `with` block kernels run with these settings (see Settings)."""
@@ -151,7 +156,7 @@ class Entry:
                     f"{size}. The structure's fields must be those of the source, with align=True."
                 )
         pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
-        chosen = _settings.get()
+        chosen = current()
         launch = Launch(
             thread=self._thread,
             arguments=ctypes.addressof(pointers),
@@ -204,7 +209,7 @@ def run(
     else:
         launch, keep = entry.prepare(grid, block, args, shared)
         report = entry.library.launch(launch)
-        message = report and report.text.decode()
+        message = report and checked.sentence(report)
     del keep
     if message:
         raise CudaHostError(f"{entry.signature.expression}: {message}.")
@@ -219,7 +224,7 @@ def runners(file: Path, signatures: Sequence[Signature]) -> Mapping[str, Any]:
 
     def runner(expression: str) -> Any:
         def launch(*arguments: Any) -> None:
-            run(library(_settings.get().mode).entries[expression], *arguments)
+            run(library(current().mode).entries[expression], *arguments)
 
         return launch
 

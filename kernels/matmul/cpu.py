@@ -13,7 +13,7 @@ import numpy as np
 from numba import int64
 from numpy import ndarray
 
-from .. import jit
+from .. import buffers, jit
 from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_tile
 from ..tiling import even_split, round_up
 from . import SMALL
@@ -35,7 +35,7 @@ def matmul(a: ndarray, b: ndarray) -> ndarray:
     (M, K), N = a.shape[-2:], b.shape[-1]
     if M * N * K * prod(batch) <= SMALL:
         return np.ascontiguousarray(np.matmul(a, b))
-    c = np.empty((*batch, M, N), a.dtype)
+    c = buffers.empty((*batch, M, N), a.dtype)
     if c.size == 0 or K == 0:
         c[...] = 0
         return c

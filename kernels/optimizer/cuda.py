@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -86,17 +85,19 @@ def adam_step(
     _step("adam_step", lists, numbers, int(maximize))
 
 
-def norm(arrays: Sequence[Any]) -> float:
-    """The 2-norm of all arrays' elements together, added up in float64; waits for the device."""
-    total = 0.0
+def norm(arrays: Sequence[Any]) -> Any:
+    """The 2-norm of all arrays' elements together (), added up in float64; stays on the device."""
+    total: Any = 0.0
     for part in _launches([[array] for array in arrays]):
         with _contiguous(part) as tensors:
             like = tensors[0][0]
             table, blocks = _table(tensors)
             sums = xp_of(like).empty(blocks)
-            run(KERNELS, "sum_squares<T>", like, (blocks,), (THREADS,), table, sums)
-            total += float(sums.sum())
-    return math.sqrt(total)
+            grid, args = (blocks,), (table, sums)
+            reaches = [array for (array,) in tensors]
+            run(KERNELS, "sum_squares<T>", like, grid, (THREADS,), *args, reaches=reaches)
+            total = total + sums.sum()
+    return total**0.5
 
 
 def _step(
@@ -110,7 +111,8 @@ def _step(
             table, blocks = _table(tensors)
             values = (like.dtype.type(number) for number in numbers)
             args = table, *values, *last
-            run(KERNELS, f"{name}<T>", like, (blocks,), (THREADS,), *args)
+            reaches = [array for arrays in tensors for array in arrays if array is not None]
+            run(KERNELS, f"{name}<T>", like, (blocks,), (THREADS,), *args, reaches=reaches)
 
 
 def _launches(tensors: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:

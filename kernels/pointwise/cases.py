@@ -32,7 +32,7 @@ class PointwiseCase:
         """x."""
         rng = np.random.default_rng(seed)
         x = normal(rng, self.x, dtype, self.layout == "strided")
-        x *= np.dtype(dtype).type(self.width)
+        x *= self.width
         if self.layout == "channels last":
             x = x.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
         return (x,)

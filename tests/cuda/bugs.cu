@@ -119,10 +119,10 @@ __global__ void uninitialised_dynamic(float* x) {
 __global__ void divergent_barrier(float* x) {
   if (threadIdx.x % 2) {
     x[threadIdx.x] = 1;
-    __syncthreads();
+    __syncthreads();  // odd
   } else {
     x[threadIdx.x] = 2;
-    __syncthreads();
+    __syncthreads();  // even
   }
 }
 
@@ -166,12 +166,12 @@ __global__ void copy_not_waited(float* x) {
   x[threadIdx.x] = s[63 - threadIdx.x];
 }
 
-__global__ void copy_without_barrier(float* x) {
+__global__ void copy_without_barrier(const float* x, float* y) {
   __shared__ __align__(16) float s[64];
   if (threadIdx.x < 16) cp_async16(s + 4 * threadIdx.x, x + 4 * threadIdx.x);
   cp_async_commit();
   cp_async_wait<0>();
-  x[threadIdx.x] = s[63 - threadIdx.x];
+  y[threadIdx.x] = s[63 - threadIdx.x];
 }
 
 __global__ void copy_misaligned(float* x) {

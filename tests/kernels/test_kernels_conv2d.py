@@ -1,13 +1,31 @@
 import numpy as np
 import pytest
 import tinynet.kernels as kernels
+from tinynet.kernels.conv2d import direct, im2col_tiled
 from tinynet.kernels.conv2d.cases import CASES, Conv2dCase
 from tinynet.kernels.conv2d.dims import Conv2dDims
+from tinynet.kernels.conv2d.estimate import DIRECTIONS
+from tinynet.kernels.conv2d.plan import choose, conv2d_plan
 from tinynet.kernels.errors import ShapeError
 
 SMALLER = [case for case in CASES if case.size != "large"]
-ALGORITHMS = ("naive", "im2col", "im2col_tiled", "auto")
+ALGORITHMS = ("naive", "im2col", "im2col_tiled", "direct", "auto")
 DTYPES = ("float32", "float64")
+
+
+def taken(case: Conv2dCase, algorithm: str) -> bool:
+    """Winograd has its own file of tests; the definition's loops would take minutes at times."""
+    if algorithm == "naive":
+        return case.flops <= 1e5
+    return algorithm != "direct" or direct.refuses(case.dims) is None
+
+
+BOTH = [(case, name) for case in SMALLER for name in ALGORITHMS if taken(case, name)]
+each = pytest.mark.parametrize(("case", "algorithm"), BOTH, ids=lambda v: getattr(v, "name", v))
+
+
+def channels_last(a: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def run(case: Conv2dCase, algorithm: str, x, w, bias, dy) -> dict[str, np.ndarray]:
@@ -37,20 +55,26 @@ def test_hand_worked(algorithm):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("algorithm", ["im2col", "im2col_tiled"])
-@pytest.mark.parametrize("case", SMALLER, ids=lambda case: case.name)
+@each
 def test_agrees_with_the_definition(case, algorithm, dtype):
-    """Within the rounding error of sums of that many terms, a bound and not a choice."""
-    arrays = case.arrays(dtype)
-    exact = [None if a is None else a.astype(np.float64) for a in arrays]
+    """Within the rounding error of sums of that many terms, a bound and not a choice; what Winograd
+    does, within its stated error, beside the largest such sum. In either order of memory."""
+    x, w, bias, dy = case.arrays(dtype)
+    exact = [None if a is None else a.astype(np.float64) for a in (x, w, bias, dy)]
     wanted = run(case, "im2col" if case.flops > 1e5 else "naive", *exact)
     sizes = run(case, "im2col", *(None if a is None else abs(a) for a in exact))
     tolerance = case.tolerance(dtype)
-    for name, got in run(case, algorithm, *arrays).items():
-        assert got.dtype == dtype
-        assert got.flags.c_contiguous or got.transpose(0, 2, 3, 1).flags.c_contiguous
-        assert got.shape == wanted[name].shape
-        assert (abs(got - wanted[name]) <= tolerance[name] * sizes[name]).all(), name
+    bounds = {name: tolerance[name] * sizes[name] for name in sizes}
+    for name in sizes if algorithm == "auto" else ():
+        choice = choose(case.dims, name, np.dtype(dtype))
+        if choice.algorithm == "winograd":
+            bounds[name] = choice.error * sizes[name].max(initial=0)
+    for images in ((x, dy), (channels_last(x), channels_last(dy))):
+        for name, got in run(case, algorithm, images[0], w, bias, images[1]).items():
+            assert got.dtype == dtype
+            assert got.flags.c_contiguous or got.transpose(0, 2, 3, 1).flags.c_contiguous
+            assert got.shape == wanted[name].shape
+            assert (abs(got - wanted[name]) <= bounds[name]).all(), name
 
 
 # PyTorch takes no tensors without channels.
@@ -73,11 +97,7 @@ def test_reference_agrees_with_torch(case):
     np.testing.assert_allclose(got["grad_weight"], tw.grad.numpy(), rtol=1e-10, atol=1e-10)
 
 
-# The definition's loops would take minutes on the larger cases.
-ADJOINTS = [(c, a) for c in SMALLER for a in ALGORITHMS if a != "naive" or c.flops <= 1e5]
-
-
-@pytest.mark.parametrize(("case", "algorithm"), ADJOINTS, ids=lambda v: getattr(v, "name", v))
+@each
 def test_adjoints(case, algorithm):
     """<conv(x, w), dy> = <x, grad_input(dy, w)> = <w, grad_weight(dy, x)> for any x, w, dy."""
     x, w, _, dy = case.arrays("float64", seed=1)
@@ -100,13 +120,18 @@ def test_whole_lattice_of_geometry():
                         case = Conv2dCase("", x, w, stride, padding, dilation, groups)
                         arrays = case.arrays("float64")
                         wanted = run(case, "im2col", *arrays)
-                        for name, got in run(case, "im2col_tiled", *arrays).items():
-                            np.testing.assert_allclose(
-                                got, wanted[name], rtol=1e-11, atol=1e-11, err_msg=f"{name} {case}"
-                            )
+                        for algorithm in ("im2col_tiled", "direct"):
+                            if not taken(case, algorithm):
+                                continue
+                            for name, got in run(case, algorithm, *arrays).items():
+                                np.testing.assert_allclose(
+                                    got, wanted[name], rtol=1e-11, atol=1e-11,
+                                    err_msg=f"{algorithm} {name} {case}",
+                                )  # fmt: skip
 
 
-def test_infinities_and_nan_stay_where_they_belong():
+@pytest.mark.parametrize("algorithm", ["im2col_tiled", "direct"])
+def test_infinities_and_nan_stay_where_they_belong(algorithm):
     """What lies outside an output's window must not reach it, not even times zero."""
     x = np.ones((1, 1, 6, 7), np.float32)
     x[0, 0, 2, 6], x[0, 0, 5, 0] = np.inf, np.nan
@@ -114,7 +139,7 @@ def test_infinities_and_nan_stay_where_they_belong():
     _, w, _, dy = case.arrays("float32")
     with np.errstate(invalid="ignore"):
         wanted = run(case, "im2col", x, abs(w), None, dy)
-        got = run(case, "im2col_tiled", x, abs(w), None, dy)
+        got = run(case, algorithm, x, abs(w), None, dy)
     for name in wanted:
         np.testing.assert_allclose(got[name], wanted[name], rtol=1e-4, atol=1e-4)
 
@@ -164,3 +189,63 @@ def test_errors_are_sentences(x, w, options, message):
 def test_a_parameter_of_the_wrong_type():
     with pytest.raises(TypeError, match=r"conv2d: stride is \(1, 2, 3\), but must be one int or"):
         Conv2dDims.of((1, 1, 5, 5), (1, 1, 3, 3), stride=(1, 2, 3))
+
+
+def test_direct_says_what_it_refuses():
+    x = np.ones((1, 4, 9, 9), np.float32)
+    for w, options, message in (
+        ((4, 4, 3, 3), {"dilation": 2}, "'direct' needs dilation 1, but the dilation is (2, 2). L"),
+        (
+            (4, 2, 3, 3),
+            {"groups": 2},
+            "'direct' needs one group, but there are 2. Leave the choice",
+        ),
+    ):
+        dims = Conv2dDims.of(x.shape, w, **options)
+        with pytest.raises(ValueError, match=r"^conv2d: x is \(N, C, H, W\)") as error:
+            direct.forward(x, np.ones(w, np.float32), None, dims=dims)
+        assert message in str(error.value)
+
+
+def test_the_plan_is_what_auto_does():
+    """Same bits as the algorithm it names, and numbers that add up."""
+    cases = {
+        "winograd": Conv2dCase("", (8, 32, 14, 14), (48, 32, 3, 3), padding=1),
+        "direct": Conv2dCase("", (2, 32, 14, 14), (48, 32, 1, 1)),
+        "im2col_tiled": Conv2dCase("", (2, 4, 9, 9), (6, 2, 3, 3), dilation=2, groups=2),
+    }
+    for algorithm, case in cases.items():
+        x, w, bias, dy = case.arrays("float32")
+        planned = conv2d_plan(
+            case.x, case.w, padding=case.padding, dilation=case.dilation, groups=case.groups
+        )
+        by_auto = run(case, "auto", x, w, bias, dy)
+        by_name = run(case, algorithm, x, w, bias, dy)
+        for direction in DIRECTIONS:
+            choice = getattr(planned, direction)
+            assert choice.algorithm == algorithm
+            assert choice.direction == direction
+            assert choice.flops == case.dims.flops
+            np.testing.assert_array_equal(by_auto[direction], by_name[direction])
+            assert f"{direction:<12}{algorithm}" in str(planned)
+    winograd = conv2d_plan((8, 32, 16, 16), (48, 32, 3, 3), padding=1).forward
+    assert winograd.variant == "F(4, 3)"
+    assert winograd.multiplied * 4 == winograd.flops  # 16 x 16 outputs, whole tiles, whole panels
+    assert "direct" in winograd.why
+    strided = conv2d_plan((2, 32, 16, 16), (48, 32, 3, 3), stride=2).forward
+    assert "winograd needs stride 1, but the stride is (2, 2)" in strided.why
+
+
+@pytest.mark.parametrize("algorithm", ["im2col_tiled", "direct"])
+def test_expected_error(algorithm):
+    """The plan's `error` bounds what is measured, and is not twenty times too large."""
+    case = Conv2dCase("", (4, 48, 20, 20), (40, 48, 3, 3), padding=1)
+    x, w, _, dy = case.arrays("float32")
+    exact = run(case, "im2col", x.astype(float), w.astype(float), None, dy.astype(float))
+    got = run(case, algorithm, x, w, None, dy)
+    for direction in DIRECTIONS:
+        expected = {"im2col_tiled": im2col_tiled, "direct": direct}[algorithm].estimate(
+            case.dims, direction, np.dtype(np.float32)
+        )
+        error = abs(got[direction] - exact[direction]).max() / abs(exact[direction]).max()
+        assert expected.error / 20 < error <= expected.error

@@ -1040,3 +1040,29 @@ def test_one_hot() -> None:
     assert F.one_hot(tinynet.tensor([1]), 3).tolist() == [[0, 1, 0]]
     with pytest.raises(RuntimeError, match="smaller than num_classes"):
         F.one_hot(tinynet.tensor([3]), 3)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (8, 16, 20, 20)])
+@pytest.mark.parametrize("view", ["whole", "rows", "transposed", "channels last"])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_relu_of_any_size_and_order_agrees_with_torch(shape, view, inplace):
+    """Large arrays go to a kernel, in place without a copy; NaN passes, views write through."""
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    values.flat[::7] = np.nan
+    results = []
+    for lib in (tinynet, torch):
+        leaf = lib.tensor(values, requires_grad=True)
+        x = leaf * 1
+        if view == "channels last" and len(shape) == 4:
+            x = x.contiguous(memory_format=lib.channels_last)
+        seen = {
+            "rows": lambda x: x[1:],
+            "transposed": lambda x: x.transpose(-1, -2),
+        }.get(view, lambda x: x)(x)
+        y = lib.nn.functional.relu(seen, inplace=inplace)
+        assert not inplace or y is seen
+        (y.nan_to_num() if lib is torch else y.where(~y.isnan(), 0.0)).sum().backward()
+        results.append([a.detach().numpy() for a in (x, y, leaf.grad)])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

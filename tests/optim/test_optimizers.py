@@ -265,3 +265,66 @@ def test_an_optimiser_of_ones_own() -> None:
     scheduler.step()
     assert p.tolist() == [0.5, -0.5]
     assert scheduler.get_last_lr() == [0.05]
+
+
+SETTINGS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "SGD": (optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}),
+    "SGD without momentum": (optim.SGD, {"lr": 0.1}),
+    "Adam": (optim.Adam, {"lr": 0.1, "amsgrad": True}),
+    "AdamW": (optim.AdamW, {"lr": 0.1}),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_all_parameters_at_once_as_one_by_one(name: str) -> None:
+    """Mixed dtypes, gradients that come later, a parameter that lies transposed: one result."""
+    make, settings = SETTINGS[name]
+    rng = np.random.default_rng(0)
+    shapes = [(3, 4), (5,), (), (2, 1, 3), (7, 2), (4,), (1,), (6,), (2, 2), (3,), (20000,)]
+    kinds = ["float32", "float64"]
+
+    def params() -> list[Any]:
+        made = [
+            nn.Parameter(tinynet.ones(*s, dtype=kinds[i % 5 == 0])) for i, s in enumerate(shapes)
+        ]
+        return [*made, nn.Parameter(tinynet.ones(3, 5).T)]
+
+    together, alone = params(), params()
+    one = make(together, **settings)
+    many = [make([p], **settings) for p in alone]
+    for step in range(4):
+        for i, (p, q) in enumerate(zip(together, alone, strict=True)):
+            if step >= i % 3:
+                p.grad = tinynet.tensor(rng.standard_normal(p.shape), dtype=p.dtype)
+                q.grad = p.grad.clone()
+        one.step()
+        for optimizer in many:
+            optimizer.step()
+        for p, q in zip(together, alone, strict=True):
+            assert p.equal(q)
+    assert not any(p.equal(tinynet.ones_like(p)) for p in together)
+
+
+def test_a_parameter_that_appears_twice_is_updated_twice() -> None:
+    p, q = nn.Parameter(tinynet.ones(3)), nn.Parameter(tinynet.ones(3))
+    with pytest.warns(UserWarning, match="duplicate parameters"):
+        twice = optim.SGD([p, p], lr=0.1, momentum=0.5)
+    once = optim.SGD([q], lr=0.1, momentum=0.5)
+    p.grad, q.grad = tinynet.ones(3), tinynet.ones(3)
+    twice.step()
+    once.step()
+    once.step()
+    assert p.equal(q)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_a_step_is_noticed_by_what_remembers_the_parameters(name: str) -> None:
+    make, settings = SETTINGS[name]
+    params = [nn.Parameter(tinynet.ones(3)) for _ in range(2)]
+    optimizer = make(params, **settings)
+    loss = (params[0] * params[1]).sum()
+    for p in params:
+        p.grad = tinynet.ones(3)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match=rf"{name}.step at .*test_optimizers.py"):
+        loss.backward()

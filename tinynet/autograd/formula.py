@@ -152,9 +152,7 @@ def _definition(code: CodeType) -> Any:
         if (code.co_name == "<lambda>") == isinstance(c, ast.Lambda)
     ]
     if len(candidates) > 1:  # several lambdas on one line: instructions know their columns
-        places = [
-            (line, column) for line, _, column, _ in code.co_positions() if line and column
-        ]
+        places = [(line, column) for line, _, column, _ in code.co_positions() if line and column]
         for c in candidates:
             body = c.body
             start, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)

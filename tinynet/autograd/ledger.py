@@ -353,7 +353,9 @@ def _visit_lines(visit: Visit, numbers: dict[int, int]) -> list[str]:
 
 
 def _sum_of(parts: list[Contribution], numbers: dict[int, int]) -> str:
-    names = [f"{_origin(c.source, numbers)} ({c.input})" if c.source else "the start" for c in parts]
+    names = [
+        f"{_origin(c.source, numbers)} ({c.input})" if c.source else "the start" for c in parts
+    ]
     return f"from {names[0]}" if len(names) == 1 else f"sum of {len(names)}: {' + '.join(names)}"
 
 

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..device import is_writable, mixed_devices
 from . import layout
 from .mode import enable_grad, mode
 
@@ -290,7 +291,11 @@ def differentiable(
         def operation(x: Any, y: Any) -> Any:
             if x.array.dtype is not y.array.dtype:
                 x, y = promoted(x, y)
-            value, pullbacks = function(x, y)
+            try:
+                value, pullbacks = function(x, y)
+            except TypeError:
+                check_one_device(function, (x, y))
+                raise
             result = new(Tensor)
             result.array = value if value.__class__ is np.ndarray else as_array(value)
             if layout.seen[0]:
@@ -305,7 +310,11 @@ def differentiable(
         def operation(*inputs: Any, **parameters: Any) -> Any:
             if view:
                 layout.settle(inputs[0])
-            value, pullbacks = function(*inputs, **parameters)
+            try:
+                value, pullbacks = function(*inputs, **parameters)
+            except TypeError:
+                check_one_device(function, inputs)
+                raise
             if value.__class__ is tuple:
                 results = tuple([wrap(v) for v in value])
                 if layout.seen[0]:
@@ -335,6 +344,14 @@ def differentiable(
     operation.exchange = exchange  # type: ignore[attr-defined]
     operations.add(operation)
     return operation
+
+
+def check_one_device(function: Any, inputs: Any) -> None:
+    """Raise a sentence if that is what went wrong: arrays on several devices in one operation."""
+    arrays = [x.array for x in inputs if isinstance(x, TensorBase)]
+    error = mixed_devices(function.__name__.strip("_"), arrays)
+    if error is not None:
+        raise error from None
 
 
 operations: weakref.WeakSet[Any] = weakref.WeakSet()  # all there are; see observe.py
@@ -507,7 +524,7 @@ def check_writable(tensor: TensorBase, name: str) -> None:
                     f"{name}: this view was made under no_grad() and is changed in place with "
                     "gradients enabled; make the view and change it in the same mode."
                 )
-    if not tensor.array.flags.writeable:
+    if not is_writable(tensor.array):
         raise RuntimeError(
             f"{name}: unsupported operation: the tensor's memory cannot be written, because more "
             "than one element of it refers to a single memory location (an expanded tensor) or "

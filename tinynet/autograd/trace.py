@@ -26,6 +26,7 @@ from .tape import AccumulateGrad, Node, Output, TensorBase, holds_data, tick
 
 # Lines inside these do the calling for somebody; what a student wants to see is who that is.
 MACHINERY = ("autograd", "kernels", "nn", "ops", "tensor", "utils", "profiler")
+PLAIN = (bool, int, float, str, tuple)  # parameters that can be shown
 PACKAGE = __name__.partition(".")[0]
 
 
@@ -139,7 +140,11 @@ class _Recorder(observe.Observer):
             name,
             description(operation),
             [self.given(x, name_of(names, i), frame) for i, x in enumerate(inputs)],
-            {k: v for k, v in parameters.items() if isinstance(v, bool | int | float | str | tuple)},
+            {
+                k: v
+                for k, v in parameters.items()
+                if isinstance(v, bool | int | float | str | tuple)
+            },
             [],
             modules=tuple(self.modules),
             during=visit,
@@ -402,6 +407,9 @@ class _Recorder(observe.Observer):
             visit.arrived[0] = visit.arrived[0] or self.read(arguments[0].array)
             self.send(visit, names, i, node.edges[i], dx, found[i] if i < len(found) else None)
 
+        def tell(i: int) -> Callable[[Sequence[Any], Any], None]:
+            return lambda arguments, dx: one(i, arguments, dx)
+
         def all_at_once(arguments: Sequence[Any], given: Sequence[Any]) -> None:
             for i, dy in enumerate(arguments):
                 if dy is not None:
@@ -413,10 +421,7 @@ class _Recorder(observe.Observer):
         if node.joint:
             followed: Any = _Followed(plain, all_at_once)
         else:
-            followed = [
-                None if p is None else _Followed(p, lambda a, dx, i=i: one(i, a, dx))
-                for i, p in enumerate(plain)
-            ]
+            followed = [None if p is None else _Followed(p, tell(i)) for i, p in enumerate(plain)]
         node.pullbacks = followed
 
         def stop() -> None:

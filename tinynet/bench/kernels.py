@@ -12,6 +12,7 @@ from .verify import ARRAY_TOLERANCE, difference
 
 # Definitions, much too slow to be timed on large cases.
 NOT_TIMED = ("naive", "im2col")
+SAMPLE = 0.02  # seconds of a sample
 SLOW = 0.3  # seconds a call: such a program gets few samples
 
 
@@ -99,14 +100,18 @@ def _row(
             programs.append(Program(label, worker, label, retries=session.retries))
         else:
             unverified[label] = wrong
-    sample_seconds = 0.02
-    fast, slow = [], []
+    fast: list[Program] = []
+    slow: list[Program] = []
     for program in programs:
-        took = program.calibrate(sample_seconds) / program.calls
+        took = program.calibrate(SAMPLE) / program.calls
         (slow if took > SLOW else fast).append(program)
-    options = {"sample_seconds": sample_seconds}
-    interleave(fast, seconds=session.seconds or 1, rounds=session.rounds or (3, 15), **options)
-    interleave(slow, seconds=0, rounds=session.rounds or (3, 3), **options)
+    for group, rounds in ((fast, (3, 15)), (slow, (3, 3))):
+        interleave(
+            group,
+            seconds=session.seconds or 1,
+            sample_seconds=SAMPLE,
+            rounds=session.rounds or rounds,
+        )
     entries = {}
     for program in programs:
         more = {}

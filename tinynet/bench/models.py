@@ -1,4 +1,4 @@
-"""Networks: a training step and inference, beside PyTorch as installed and at its best, and peers."""
+"""Networks: a training step and inference, beside PyTorch (as installed and at its best), peers."""
 
 from __future__ import annotations
 

@@ -9,19 +9,19 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from .timing import pool_sizes
+
 
 def fresh(program: str, threads: int = 2, environment: Mapping[str, str] | None = None) -> Any:
     """What a Python program, given as text, prints last, read as JSON.
 
     Raises ProcessError with the last line that it wrote if it fails.
     """
-    count = str(threads)
-    pools = {f"{pool}_NUM_THREADS": count for pool in ("OMP", "NUMBA", "OPENBLAS", "MKL")}
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        env=os.environ | pools | (environment or {}),
+        env={**os.environ, **pool_sizes(threads), **(environment or {})},
     )
     if done.returncode != 0:
         raise ProcessError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])

@@ -90,10 +90,10 @@ class Training:
         drops = [layer.p for layer in self.dropout]
         for layer in self.dropout:
             layer.p = 0.0
-        losses = [float(self.step())]
+        losses = [self.step().item()]
         gradients = {name: p.grad.detach().numpy() for name, p in self.parameters.items()}
         gradients = {name: gradient.copy() for name, gradient in gradients.items()}
-        losses += [float(self.step()) for _ in range(steps - 1)]
+        losses += [self.step().item() for _ in range(steps - 1)]
         for layer, p in zip(self.dropout, drops, strict=True):
             layer.p = p
         return losses, gradients

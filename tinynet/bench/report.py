@@ -17,9 +17,8 @@ Rows = list[dict[str, Any]]
 
 def markdown(result: Result) -> str:
     """What was measured where, then a table per selection."""
-    parts = [_conditions(result)]
-    for selection in result.selections():
-        parts.append(TABLES[selection](result.of(selection)))
+    tables = [TABLES[selection](result.of(selection)) for selection in result.selections()]
+    parts = [_conditions(result), *tables]
     if result.absent:
         reasons = "; ".join(f"{peer} ({why})" for peer, why in sorted(result.absent.items()))
         parts.append(f"Not there: {reasons}.")
@@ -126,7 +125,8 @@ def _ops(rows: Rows) -> str:
 
     titles = ["operation on 8x8", "pass", "tinynet us", "PyTorch us", "ratio"]
     return (
-        "Microseconds of one operation in a chain, one thread: median, the best in brackets.\n\n"
+        "Microseconds of CPU time of one operation in a chain, one thread: median, the best in "
+        "brackets.\n\n"
         + _table(titles, [line(row) for row in rows])
     )
 

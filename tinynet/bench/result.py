@@ -1,7 +1,7 @@
 """A result: rows of samples in a JSON file, with all that they depend on.
 
-    {"format": 1, "command": ..., "machine": {...}, "versions": {...}, "started": ..., "load": [...],
-     "rows": [{"key": "models/convnet/training/128/2", "unit": "s", "entries": {...}, ...}]}
+    {"format": 1, "command": ..., "machine": {...}, "versions": {...}, "started": ..., "load": ...,
+     "rows": [{"key": "models/mlp/training/64/2", "unit": "s", "entries": {...}, ...}]}
 
 An entry has the library, all samples, median, best, quartiles, and how many samples were discarded
 because of other load. Rows are written as soon as they are there, so a long run can be continued.
@@ -55,7 +55,7 @@ class Result:
         return result
 
     def add(self, row: dict[str, Any]) -> None:
-        """Put in a row, in place of an older one of this key, and write the file if there is one."""
+        """Put in a row, in place of an older one of this key; write the file if there is one."""
         self.rows[row["key"]] = row
         self.load = [self.load[0], machine.load()]
         if self.path is not None:
@@ -63,6 +63,7 @@ class Result:
 
     def write(self, path: Path) -> None:
         """Write the file."""
+        rows = [json.dumps(_rounded(row)) for row in self.rows.values()]
         data = {
             "format": FORMAT,
             "command": self.command,
@@ -71,12 +72,11 @@ class Result:
             "absent": self.absent,
             "started": self.started,
             "load": self.load,
-            "rows": [_rounded(row) for row in self.rows.values()],
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = json.dumps(data | {"rows": []}, indent=1)[: -len('"rows": []\n}')]
-        rows = ",\n  ".join(json.dumps(row) for row in data["rows"])  # a row is a line: diffs are
-        path.write_text(f'{lines}"rows": [\n  {rows}\n ]\n}}\n')  # short
+        # a row is a line, so that differences are short
+        head = json.dumps(data, indent=1).removesuffix("\n}")
+        path.write_text(head + ',\n "rows": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n")
 
     def of(self, selection: str) -> list[dict[str, Any]]:
         """The rows of a selection, such as "models"."""

@@ -29,6 +29,11 @@ class WorkerError(RuntimeError):
     """A worker process failed."""
 
 
+def pool_sizes(threads: int) -> dict[str, str]:
+    """The environment that lets every library's pool have so many threads."""
+    return {f"{pool}_NUM_THREADS": str(threads) for pool in ("OMP", "NUMBA", "OPENBLAS", "MKL")}
+
+
 class Worker:
     """A process with one library (see worker.py)."""
 
@@ -37,19 +42,16 @@ class Worker:
         peer: str,
         threads: int,
         environment: Mapping[str, str] | None = None,
-        python: str | None = None,
     ) -> None:
         self.peer, self.threads = peer, threads
-        count = str(threads)
-        pools = ("OMP", "NUMBA", "OPENBLAS", "MKL")
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed with the worker
         self._process = subprocess.Popen(
-            [python or sys.executable, "-m", "tinynet.bench.worker", peer],
+            [sys.executable, "-m", "tinynet.bench.worker", peer],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=os.environ | {f"{pool}_NUM_THREADS": count for pool in pools} | (environment or {}),
+            env={**os.environ, **pool_sizes(threads), **(environment or {})},
         )
         self.versions: dict[str, str] = {}
         self.absent: str | None = None
@@ -100,6 +102,7 @@ class Program:
     discarded: int = 0  # samples that were disturbed and taken again
     disturbed: int = 0  # samples that were kept although disturbed
     retries: int = RETRIES
+    clock: str = "seconds"  # or "cpu": what a program of one thread uses, whoever else runs
 
     def sample(self) -> None:
         """Take one sample."""
@@ -110,7 +113,7 @@ class Program:
         for attempt in range(retries + 1):
             took = self.worker.request("time", name=self.name, calls=self.calls)
             share = took["foreign"] / max(took["wall"], 1e-9)
-            attempts.append((share, took["seconds"]))
+            attempts.append((share, took[self.clock]))
             if took["foreign"] <= max(QUIET_SECONDS, QUIET_SHARE * took["wall"]):
                 break
             if attempt < retries:
@@ -183,11 +186,10 @@ def workers() -> Iterator[Callable[..., Worker]]:
         peer: str,
         threads: int,
         environment: Mapping[str, str] | None = None,
-        python: str | None = None,
     ) -> Worker:
         key = peer, threads, tuple(sorted((environment or {}).items()))
         if key not in started:
-            started[key] = Worker(peer, threads, environment, python)
+            started[key] = Worker(peer, threads, environment)
         return started[key]
 
     try:

@@ -30,7 +30,7 @@ def busy_seconds() -> float | None:
 
 
 def timed(run: Callable[[], Any], calls: int) -> dict[str, float]:
-    """Seconds per call, and what other processes used of the CPUs meanwhile, in seconds."""
+    """Seconds and CPU seconds per call, and what other processes used of the CPUs meanwhile."""
     busy, own = busy_seconds(), time.process_time()
     start = time.perf_counter()
     for _ in range(calls):
@@ -38,7 +38,12 @@ def timed(run: Callable[[], Any], calls: int) -> dict[str, float]:
     wall = time.perf_counter() - start
     own = time.process_time() - own
     foreign = 0.0 if busy is None else (busy_seconds() or 0.0) - busy - own
-    return {"seconds": wall / calls, "wall": wall, "foreign": max(0.0, foreign)}
+    return {
+        "seconds": wall / calls,
+        "cpu": own / calls,
+        "wall": wall,
+        "foreign": max(0.0, foreign),
+    }
 
 
 class Server:

@@ -241,3 +241,8 @@ def bench(selections: tuple[str, ...], **options: Any) -> int:
     from .bench import run_bench
 
     return run_bench(selections, options)
+
+
+from .explain import explain  # noqa: E402  (it needs Sentence, which is above)
+
+main.add_command(explain)

@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from ..bench.compare import compare, warnings
-from ..bench.networks import NETWORKS
+from ..bench.families import FAMILIES
+from ..bench.networks import NETWORKS, TINY
+from ..bench.peers import PEERS
 from ..bench.report import markdown, renew, results_in
 from ..bench.result import Result, ResultError
 from ..bench.session import Nobody, Session
@@ -27,7 +29,8 @@ def run_bench(selections: tuple[str, ...], options: dict[str, Any]) -> int:
     """What the arguments ask for; the exit code."""
     with bench_sentences():
         if options["compare"]:
-            return run_comparison(*options["compare"], threshold=options["threshold"])
+            before, after = options["compare"]
+            return run_comparison(before, after, options["threshold"])
         if "report" in selections:
             return run_report()
         if options["read"] is not None:
@@ -91,6 +94,11 @@ def measure(selections: tuple[str, ...], options: dict[str, Any]) -> Result:
         resume=options["resume"],
         **{name: value for name, value in chosen.items() if value not in (None, ())},
     )
+    known = {"model": NETWORKS | TINY, "family": FAMILIES, "peer": PEERS}
+    for option, names in known.items():
+        for name in options["families" if option == "family" else f"{option}s"]:
+            if name not in names:
+                raise Sentence(f"there is no {option} {name!r}; there are {', '.join(names)}.")
     networks = options["models"] or tuple(NETWORKS)
     families = {"families": options["families"]} if options["families"] else {}
     runs = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-
-import click
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..models import get_model, image_shape
 from ..models.summary import Row, Summary, summarize
@@ -60,41 +60,69 @@ def print_lines(summary: Summary) -> None:
     )
 
 
-def print_table(title: str, summary: Summary) -> None:
-    """The same as a table for people."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+# left out one after the other where the terminal is too narrow; the last line has their totals
+DISPENSABLE = ("forward", "for backward", "multiply-adds", "type")
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_footer=True)
-    table.add_column("layer", "total", overflow="fold")
-    table.add_column("type")
-    table.add_column("output")
-    for heading, total in [
-        ("parameters", f"{summary.parameters:,}"),
-        ("multiply-adds", _count(summary.multiply_adds)),
-        ("forward", _bytes(summary.forward_bytes)),
-        ("for backward", _bytes(summary.backward_bytes)),
-    ]:
-        table.add_column(heading, total, justify="right", no_wrap=True)
-    for row in summary.rows:
-        table.add_row(
-            row.name or ".",
-            row.kind,
-            _shape(row),
-            f"{row.parameters:,}" if row.parameters else "",
-            _count(row.multiply_adds) if row.multiply_adds else "",
-            _bytes(row.forward_bytes) if row.forward_bytes else "",
-            _bytes(row.backward_bytes) if row.backward_bytes else "",
-        )
-    Console(highlight=False).print(table)
+
+def print_table(title: str, summary: Summary) -> None:
+    """The same as a table for people, of as many columns as the terminal has room for."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for count in range(len(DISPENSABLE) + 1):
+        table = _table(title, summary, DISPENSABLE[:count])
+        if console.measure(table).maximum <= console.width:
+            break
+    console.print(table)
     frozen = summary.parameters - summary.trainable
-    click.echo(
+    console.print(
         f"{summary.parameters:,} parameters ({_bytes(summary.parameter_bytes)}"
         + (f", {frozen:,} of them frozen" if frozen else "")
         + f"). A forward pass takes {_count(summary.multiply_adds)} multiply-adds; "
         f"{_bytes(summary.backward_bytes)} are remembered until backward."
     )
+
+
+def _table(title: str, summary: Summary, without: Sequence[str]) -> Any:
+    """A line per layer and the totals below, without these columns."""
+    from rich import box
+    from rich.table import Table
+
+    columns: list[tuple[str, str, Callable[[Row], str]]] = [
+        ("layer", "total", lambda row: row.name or "."),
+        ("type", "", lambda row: row.kind),
+        ("output", "", _shape),
+        (
+            "parameters",
+            f"{summary.parameters:,}",
+            lambda row: f"{row.parameters:,}" if row.parameters else "",
+        ),
+        (
+            "multiply-adds",
+            _count(summary.multiply_adds),
+            lambda row: _count(row.multiply_adds) if row.multiply_adds else "",
+        ),
+        (
+            "forward",
+            _bytes(summary.forward_bytes),
+            lambda row: _bytes(row.forward_bytes) if row.forward_bytes else "",
+        ),
+        (
+            "for backward",
+            _bytes(summary.backward_bytes),
+            lambda row: _bytes(row.backward_bytes) if row.backward_bytes else "",
+        ),
+    ]
+    columns = [column for column in columns if column[0] not in without]
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_footer=True)
+    for heading, total, _ in columns:
+        if heading in ("layer", "type", "output"):
+            table.add_column(heading, total, overflow="fold")
+        else:
+            table.add_column(heading, total, justify="right", no_wrap=True)
+    for row in summary.rows:
+        table.add_row(*(cell(row) for _, _, cell in columns))
+    return table
 
 
 def _shape(row: Row) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.tape import TensorBase, differentiable, promoted, set_cast, wrap
-from ..device import device_of, xp_of
+from ..device import device_of, is_array, mixed_devices, move, xp_of
 
 # ------------------------------------------------------------------------------- dtype conversion
 
@@ -26,6 +26,15 @@ def cast(x, *, dtype):
 
 set_cast(cast)
 
+
+@differentiable
+def to_device(x, *, device):
+    """x on another device; the gradient comes back to x's own."""
+    before = device_of(x.array)
+    return move(x.array, device), (lambda dy: to_device(dy, device=before),)
+
+
+to_device.__name__ = "to"
 
 NUMBER = (int, float)  # Python's, bool among them
 
@@ -45,7 +54,7 @@ def operand(value: Any, like: TensorBase) -> Any:
         return value
     if isinstance(value, np.generic):
         return operand(value.item(), like)
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         dtypes.as_dtype(value.dtype)  # or a sentence about dtypes
         return wrap(value)
     raise TypeError(
@@ -63,11 +72,14 @@ def pair(x: Any, y: Any, name: str) -> tuple[Any, Any]:
     elif not isinstance(y, TensorBase):
         y = operand(y, x)
     a, b = x.array, y.array
-    if a.__class__ is not b.__class__ and a.ndim and b.ndim:
-        raise RuntimeError(
-            f"{name}: Expected all tensors to be on the same device, but found {device_of(a)} and "
-            f"{device_of(b)}; move one with .to(device)."
-        )
+    if a.__class__ is not b.__class__:
+        # One number on the CPU goes with tensors on a GPU, as a Python number does.
+        if not a.ndim and xp_of(a) is np:
+            x = to_device(x, device=device_of(b))
+        elif not b.ndim and xp_of(b) is np:
+            y = to_device(y, device=device_of(a))
+        elif error := mixed_devices(name, (a, b)):
+            raise error
     if a.shape != b.shape:
         check_broadcast(a.shape, b.shape, name)
     return x, y

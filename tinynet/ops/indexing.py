@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tape import TensorBase, differentiable, wrap
-from ..device import xp_of
+from ..device import move, xp_of
 from ..kernels.errors import ShapeError
 from . import arithmetic
 from .dims import as_int, one_dim
@@ -245,7 +245,8 @@ def index_put(x, value, *, key):
     def dvalue(dz: Any) -> Any:
         part = _at(dz, basic, advanced)
         if _may_repeat(advanced):
-            part = part.where(wrap(_stayed(shape, basic, advanced)), 0)
+            last, number = _last(shape, basic, advanced)
+            part = part.where(wrap(xp_of(part.array).asarray(last == number)), 0)
         size = part.array.shape
         return part.reshape((1,) * (ndim - len(size)) + size)
 
@@ -257,25 +258,30 @@ def _may_repeat(advanced: Advanced) -> bool:
     return any(part.__class__ is not slice and part.dtype.kind == "i" for part in advanced)
 
 
-def _stayed(shape: tuple[int, ...], basic: Basic, advanced: Advanced) -> Any:
-    """For each value assigned at a key: whether it stayed, or a later one took its place."""
+def _last(shape: tuple[int, ...], basic: Basic, advanced: Advanced) -> tuple[Any, Any]:
+    """For the values assigned at a key, numbered: which one stayed in its place, and its number."""
+    advanced = tuple([part if part.__class__ is slice else move(part, "cpu") for part in advanced])
     marks = np.empty(shape, np.int64)
     view = marks[(*basic, Ellipsis)]
     number = np.arange(view[(*advanced, Ellipsis)].size).reshape(view[(*advanced, Ellipsis)].shape)
     view[(*advanced, Ellipsis)] = number
-    return view[(*advanced, Ellipsis)] == number
+    return view[(*advanced, Ellipsis)], number
 
 
 def assign(array: Any, key: tuple[Basic, Advanced], value: Any) -> None:
     """array[key] = value, in place; value is broadcast, leading sizes of 1 may be too many."""
     basic, advanced = key
+    advanced = _beside(array, advanced)
     view = array[(*basic, Ellipsis)]
     try:
         if _may_repeat(advanced):
-            # Which of several values stays depends on how they lie in memory: as in `_stayed`.
+            # Which of several values stays depends on how they lie in memory: as in `_last`.
             target = view[(*advanced, Ellipsis)].shape
             extra = max(value.ndim - len(target), 0)
             value = np.broadcast_to(value.reshape(value.shape[extra:]), target).copy()
+            if xp_of(array) is not np:  # threads write in any order: let all write what is to stay
+                last, _ = _last(array.shape, basic, advanced)
+                value = value.reshape(-1)[xp_of(array).asarray(last)]
         view[(*advanced, Ellipsis)] = value
     except ValueError:
         target = view[(*advanced, Ellipsis)].shape
@@ -286,8 +292,17 @@ def assign(array: Any, key: tuple[Basic, Advanced], value: Any) -> None:
         ) from None
 
 
+def _beside(array: Any, key: Any) -> Any:
+    """The key with its index arrays where the array lives."""
+    xp = xp_of(array)
+    if xp is np:
+        return key
+    return tuple([xp.asarray(part) if isinstance(part, np.ndarray) else part for part in key])
+
+
 def _read(array: Any, key: Advanced) -> Any:
     """array[key]; a single integer array goes through `take`, which is faster."""
+    key = _beside(array, key)
     arrays = [i for i, part in enumerate(key) if part.__class__ is not slice]
     if len(arrays) == 1 and key[arrays[0]].dtype.kind == "i":
         return array.take(key[arrays[0]], axis=arrays[0])
@@ -302,6 +317,7 @@ def _add_at(out: Any, key: Any, values: Any) -> None:
     positions are sorted and each run of equal ones is summed at once: a fixed order, so the same
     bits from run to run, and faster than `np.add.at`, unless there is little to add.
     """
+    key = _beside(out, key)
     arrays = [i for i, part in enumerate(key) if hasattr(part, "dtype")]
     if not arrays or key[arrays[0]].dtype.kind == "b":
         out[(*key, Ellipsis)] = values

@@ -25,13 +25,13 @@ def softmax_cross_entropy(
     over the rows that count); a row whose target is `ignore_index` gives 0 and does not count.
     Raises IndexError for a label that is not a class.
     """
-    backend = kernels.of(logits.array).cross_entropy
+    backend = kernels.of(logits.array, target.array).cross_entropy
     loss, logsumexp, count = backend.forward(logits.array, target.array, ignore_index=ignore_index)
-    divisor = 1.0
+    divisor: Any = 1.0
     if reduction != "none":
         loss = loss.sum()
         if reduction == "mean":
-            divisor = float(count) if count else math.nan  # the mean of no rows is NaN
+            divisor = _divisor(count, loss.dtype)
             loss = loss / divisor
 
     def pullback(dloss: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def softmax_cross_entropy_backward(
     target: Tensor,
     *,
     logsumexp: Any,
-    divisor: float,
+    divisor: Any,
     ignore_index: int,
     backend: Any,
 ) -> Any:
@@ -86,6 +86,13 @@ def softmax_cross_entropy_backward(
         return p * (dp - (dp * p).sum(1, keepdim=True))
 
     return dlogits, (dloss_gradient, logits_gradient, None)
+
+
+def _divisor(count: Any, dtype: Any) -> Any:
+    """How many rows a mean is over; NaN for none. A GPU's count stays there: to ask is to wait."""
+    if isinstance(count, int):
+        return float(count) if count else math.nan
+    return (count / (count != 0)).astype(dtype)
 
 
 def _kept_and_onehot(target: Tensor, logits: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:

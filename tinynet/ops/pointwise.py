@@ -208,10 +208,6 @@ def erf(x):
 
 
 def _erf(a: Any) -> Any:
-    if xp_of(a) is not np:
-        import cupyx.scipy.special
-
-        return cupyx.scipy.special.erf(a)
     if a.dtype.char == "e":  # half precision
         return _erf(a.astype(np.float32)).astype(a.dtype)
     return kernels.of(a).pointwise.erf(a)

@@ -521,7 +521,10 @@ def _logsumexp(x, *, dims, keepdim):
     """y = log sum exp(x), shifted by the largest element, to not overflow; dx = dy exp(x - y)."""
     xp = xp_of(x.array)
     shape = x.array.shape
-    largest = x.array.max(axis=dims, keepdims=True, initial=-math.inf)
+    if x.array.size:
+        largest = x.array.max(axis=dims, keepdims=True)
+    else:  # of no elements there is no largest
+        largest = xp.zeros([1 if i in dims else n for i, n in enumerate(shape)])
     largest = xp.where(xp.isfinite(largest), largest, 0).astype(x.array.dtype)
     with np.errstate(divide="ignore"):  # log 0 is -inf: every element was, or there is none
         y = xp.log(sum_array(xp.exp(x.array - largest), dims, True)) + largest

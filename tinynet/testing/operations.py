@@ -136,8 +136,8 @@ def _gathered(x: Tensor) -> Tensor:
     """What the derivative of max pooling's derivative does, called by itself."""
     backend = kernels.of(x.array).pool2d
     dims = Pool2dDims.of(x.array.shape, kernel_size=2, stride=1)
-    _, index = backend.max_forward(x.array, dims=dims)
-    return pooling.max_pool2d_gather(x * x, index=index, dims=dims, backend=backend)
+    _, winners = backend.max_forward(x.array, dims=dims)
+    return pooling.max_pool2d_gather(x * x, winners=winners, dims=dims, backend=backend)
 
 
 def _plane_gathered(x: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ def learning_rates(search: Any, title: str = "") -> Any:
     axes.set_xscale("log")
     # a last loss that went through the roof would flatten all others
     start = float(search.smoothed[0])
-    axes.set_ylim(top=min(float(search.losses.max()), 1.6 * start) + 0.02 * start)
+    lowest, highest = float(search.losses.min()), float(search.losses.max())
+    axes.set_ylim(lowest - 0.05 * start, min(highest, 1.6 * start) + 0.05 * start)
     axes.set_xlabel("learning rate", fontsize=9, color=INK)
     axes.set_ylabel("loss", fontsize=9, color=INK)
     if title:

@@ -101,6 +101,7 @@ def loss_surface(
     right = figure.add_subplot(1, 2, 2)
     x, y = np.meshgrid(grid.along, grid.along, indexing="ij")
     left.plot_surface(x, y, height, cmap="viridis", linewidth=0, rstride=1, cstride=1)
+    left.locator_params(nbins=5)
     left.set_zlabel("log10 of the loss", fontsize=8, color=INK)
     quiet(right)
     right.grid(False)

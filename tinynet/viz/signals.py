@@ -103,7 +103,9 @@ def _histograms(axes: Any, rows: Sequence[np.ndarray], names: Sequence[str], col
             counts, _ = np.histogram(log, edges)
             width = 0.85 * counts / max(counts.max(), 1)
             centres = (edges[1:] + edges[:-1]) / 2
-            axes.fill_betweenx(centres, i - width / 2, i + width / 2, color=colour, alpha=0.45)
+            axes.fill_betweenx(
+                centres, i - width / 2, i + width / 2, color=colour, alpha=0.45, linewidth=0
+            )
     places = [i for i, log in enumerate(logs) if log.size]
     middle = [np.log10(np.sqrt(np.mean(np.square(rows[i], dtype=np.float64)))) for i in places]
     axes.plot(places, middle, color=INK, linewidth=1.2, marker="o", markersize=3)

@@ -171,7 +171,8 @@ void Block::warp_operation(const char* name, Place place, uint32_t mask, Lane& m
   for (int l = 0; l < 32; ++l) {
     if (l == lane || !(mask >> l & 1)) continue;
     const Fiber& other = fibers_[first + l];
-    if (other.state != Fiber::IN_WARP) {
+    // It may still be busy with lanes that this one is not among.
+    if (other.state != Fiber::IN_WARP || !(other.mask >> lane & 1)) {
       all_here = false;
     } else if (other.mask != mask || strcmp(other.waits_for, name) != 0) {
       say("warp operations do not match: lane %d calls %s with mask %#x at %s:%d, lane %d calls %s "

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...device import move, xp_of
+from ...device import is_writable, move, xp_of
 from ...random import default_generator
 from .. import engine
 from ..mode import enable_grad, no_grad
@@ -103,7 +103,7 @@ class TensorProblem(Problem):
                     "float64, because rounding in float32 hides errors of a percent and more (call "
                     ".double() before requires_grad_(), or module.double())"
                 )
-            if not tensor.array.flags.writeable:
+            if not is_writable(tensor.array):
                 raise GradcheckError(
                     f"gradcheck: {name} cannot be moved: several of its elements lie in one place "
                     "in memory (an expanded tensor), or it is read-only; clone() it first"

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import collections
-import collections.abc
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-for _old, _type in (("int", int), ("bool", bool), ("float", float), ("object", object)):
-    if not hasattr(np, _old):  # names that Chainer uses and NumPy has dropped
-        setattr(np, _old, _type)
-if not hasattr(np, "sctypes"):
-    np.sctypes = {  # type: ignore[attr-defined]
-        "int": [np.int8, np.int16, np.int32, np.int64],
-        "float": [np.float16, np.float32, np.float64],
-    }
-for _name in ("Iterable", "Mapping", "MutableMapping", "Sequence"):  # and Python has moved
-    if not hasattr(collections, _name):
-        setattr(collections, _name, getattr(collections.abc, _name))
-
-import chainer
-import chainer.functions as F
-
 from ..functional import scores
 from ..networks import network
 from ..programs import LR, MOMENTUM, WEIGHT_DECAY
 from ..verify import digests, training_answers
+from .old_names import load
+
+chainer, F = load("chainer"), load("chainer.functions")
 
 
 def start(threads: int) -> dict[str, str]:

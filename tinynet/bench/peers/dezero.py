@@ -6,19 +6,13 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
-for _old, _type in (("int", int), ("bool", bool), ("float", float)):
-    if not hasattr(np, _old):  # names that DeZero uses and NumPy has dropped
-        setattr(np, _old, _type)
-
-import dezero
-import dezero.functions as F
-
 from ..functional import scores
 from ..networks import network
 from ..programs import LR, MOMENTUM, WEIGHT_DECAY
 from ..verify import digests, training_answers
+from .old_names import load
+
+dezero, F = load("dezero"), load("dezero.functions")
 
 
 def start(threads: int) -> dict[str, str]:

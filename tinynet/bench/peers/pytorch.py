@@ -88,7 +88,7 @@ def operation(task: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:
 def kernel(task: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:
     """The convolutions and matrix products; `algorithm` may be channels_last."""
     case = case_of(task["family"], task["case"])
-    given = [None if a is None else torch.from_numpy(a) for a in case.arrays(task["dtype"])]
+    given: list[Any] = [a if a is None else torch.from_numpy(a) for a in case.arrays(task["dtype"])]
     if task["family"] == "matmul":
         run = partial(torch.matmul, *given)
     elif task["family"] == "conv2d":

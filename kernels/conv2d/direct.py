@@ -1,0 +1,406 @@
+"""Convolution by its definition, on the micro-kernel, with the channels innermost.
+
+With images (N, H, W, C) and filters (R, S, C, K) in memory, one row of a filter meets S C numbers
+of x that lie side by side. So an output pixel is a sum over R runs,
+
+    y[n, p, q, k] = bias[k] + sum over r, j < S C of x_line(p u + r)[q v C + j] w[r][j, k]
+
+where x_line(h) is line h - padding of image n, W C numbers: a row of a matrix product whose left
+side is x itself. Rows may start anywhere (pixels), and two loops, over r and j, walk the sum.
+Nothing is copied but the lines of x that need padding, once per task. The sum is taken in pieces
+whose panel of w fits the first-level cache.
+
+grad_input is such a correlation too. Of the input pixels h = p u + r - padding, those of one phase,
+(h + padding) mod u, meet only the filter rows r of that phase, and over these dx is a correlation
+of dy with w turned by 180 degrees, channels and filters exchanged. Every pixel of dx is written
+once, so nothing is added across tasks.
+
+grad_weight is the product the other way round: rows are (r, s, c), columns filters, and the sum
+runs over the pixels of all images. These are dealt to a number of chunks that depends on the shape
+alone, and the chunks' results are added in order.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import int64, types
+from numpy import ndarray
+
+from .. import buffers, jit
+from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_tile
+from ..tiling import even_split, round_up
+from ..transform import transform
+from .dims import Conv2dDims
+from .estimate import Direction, Estimate, summed
+from .layout import channels_first_view, channels_last
+
+DEPTH = 256  # terms of a sum taken at once: a panel of w of 16 KiB with AVX2
+TASK_PIXELS = 192  # outputs of one task in one filter
+WEIGHT_PIXELS = 192  # outputs whose dy is packed at once in grad_weight
+CHUNK_BYTES = 4 << 20  # of the sums of all chunks in grad_weight, unless one is larger
+MULTIPLICATIONS = 50  # of one thread in a nanosecond, about
+TASKS = 32  # split at least this far where the shape allows, for CPUs of many cores
+
+
+def forward(x: ndarray, w: ndarray, bias: ndarray | None, *, dims: Conv2dDims) -> ndarray:
+    """y (N, K, P, Q) from x (N, C, H, W), w (K, C, R, S) and bias (K,) or None.
+
+    Raises ValueError for dilation and groups.
+    """
+    _check(dims)
+    jit.check_dtypes(x, w, bias)
+    y = buffers.empty((dims.N, dims.P, dims.Q, dims.K), x.dtype)
+    if bias is None:
+        bias = np.zeros(dims.K, x.dtype)
+    (u, v), (up, left) = dims.stride, dims.padding
+    taps = np.arange(dims.R * dims.S).reshape(dims.R, dims.S)
+    plane = _Plane(u, v, -up, -left, dims.P, dims.Q, 0, 0, 1, 1)
+    _correlate(channels_last(x), w, bias, y, taps, plane, turned=False)
+    return channels_first_view(y)
+
+
+def grad_input(dy: ndarray, w: ndarray, *, dims: Conv2dDims) -> ndarray:
+    """dx (N, C, H, W) from dy (N, K, P, Q)."""
+    _check(dims)
+    jit.check_dtypes(dy, w)
+    rows = _phases(dims.H, dims.R, dims.stride[0], dims.padding[0])
+    columns = _phases(dims.W, dims.S, dims.stride[1], dims.padding[1])
+    shape = dims.N, dims.H, dims.W, dims.C
+    whole = sum(phase.pixels for phase in rows) == dims.H
+    whole &= sum(phase.pixels for phase in columns) == dims.W
+    dx = (buffers.empty if whole else np.zeros)(shape, dy.dtype)  # some pixels may meet no window
+    dy, bias = channels_last(dy), np.zeros(dims.C, dy.dtype)
+    for row in rows:
+        for column in columns:
+            taps = row.taps[:, None] * dims.S + column.taps
+            plane = _Plane(
+                1, 1, row.start, column.start, row.pixels, column.pixels, row.first, column.first,
+                *dims.stride,
+            )  # fmt: skip
+            _correlate(dy, w, bias, dx, taps, plane, turned=True)
+    return channels_first_view(dx)
+
+
+def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
+    """dw (K, C, R, S) from dy (N, K, P, Q)."""
+    _check(dims)
+    jit.check_dtypes(dy, x)
+    if dy.size == 0 or x.size == 0:
+        return np.zeros(dims.w_shape, x.dtype)
+    (u, v), (up, left) = dims.stride, dims.padding
+    plane = _Plane(u, v, -up, -left, dims.P, dims.Q, 0, 0, 1, 1)
+    width = _width(dims.K, x.dtype)
+    panels, terms = -(-dims.K // width), dims.R * dims.S * dims.C
+    height = round_up(terms, ROWS)
+    rows = even_split(dims.P, max(1, WEIGHT_PIXELS // dims.Q))
+    items = dims.N * -(-dims.P // rows)
+    sums_size = panels * height * width
+    chunks = min(items, TASKS, max(1, CHUNK_BYTES // (sums_size * x.itemsize)))
+    splits = min(panels, -(-TASKS // chunks))
+    sums = buffers.empty((chunks, panels, height, width), x.dtype)
+    _sum_weights_task(
+        chunks * splits, channels_last(x), channels_last(dy), sums, plane, dims.R, dims.S, rows,
+        splits, lanes(x.dtype), nanoseconds=dims.flops / 2 / MULTIPLICATIONS,
+    )  # fmt: skip
+    total = sums[0] if chunks == 1 else sums.sum(axis=0)  # chunk after chunk, in order
+    total = total[:, :terms].reshape(panels, dims.R, dims.S, dims.C, width)
+    total = total.transpose(0, 4, 3, 1, 2).reshape(panels * width, dims.C, dims.R, dims.S)
+    return np.ascontiguousarray(total[: dims.K])
+
+
+def refuses(dims: Conv2dDims) -> str | None:
+    """Why this algorithm cannot do a convolution, as the end of a sentence; None if it can."""
+    if dims.dilation != (1, 1):
+        return f"needs dilation 1, but the dilation is {dims.dilation}"
+    if dims.groups != 1:
+        return f"needs one group, but there are {dims.groups}"
+    return None
+
+
+def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimate:
+    """Multiplications at 42 in a nanosecond, in whole panels, and what is moved around them."""
+    C, K, window = dims.C, dims.K, dims.R * dims.S
+    if direction == "grad_input":
+        C = round_up(C, _width(C, dtype))
+    else:
+        K = round_up(K, _width(K, dtype))
+    pixels = dims.N * dims.P * dims.Q
+    multiplications = pixels * window * C * K
+    terms = {"forward": window * C, "grad_input": window * K, "grad_weight": pixels}[direction]
+    moved = dims.N * dims.H * dims.W * C + pixels * K + window * C * K
+    workspace = window * C * K * dtype.itemsize
+    return Estimate(
+        variant="",
+        multiplications=multiplications,
+        nanoseconds=multiplications / 42 + moved / 2 + 20_000,
+        workspace=max(workspace, CHUNK_BYTES) if direction == "grad_weight" else workspace,
+        error=summed(terms, dtype),
+    )
+
+
+def _check(dims: Conv2dDims) -> None:
+    reason = refuses(dims)
+    if reason is not None:
+        raise ValueError(
+            f"conv2d: x is (N, C, H, W) = {dims.x_shape}, w is (K, C, R, S) = {dims.w_shape}; "
+            f"the algorithm 'direct' {reason}. Leave the choice to 'auto'."
+        )
+
+
+def _width(channels: int, dtype: np.dtype) -> int:
+    """Output channels of a panel: as many as the micro-kernel takes, one vector if that will do."""
+    return lanes(dtype) * (1 if channels <= lanes(dtype) else VECTORS)
+
+
+class _Plane(NamedTuple):
+    """Which pixels of x the outputs meet, and where they go in y: numbers only."""
+
+    row_stride: int  # between neighbouring outputs, in x
+    column_stride: int
+    row_start: int  # the pixel of x that the first output's first tap meets
+    column_start: int
+    rows: int  # outputs
+    columns: int
+    y_row: int  # where the first one goes in y
+    y_column: int
+    y_row_step: int  # and where its neighbours
+    y_column_step: int
+
+
+_PLANE = types.NamedUniTuple(int64, len(_Plane._fields), _Plane)
+
+
+class _Phase(NamedTuple):
+    """The pixels of dx, along one axis, that meet the same filter taps."""
+
+    taps: ndarray  # in the order in which they meet dy
+    start: int  # the pixel of dy that the first tap of the first pixel meets
+    first: int  # the first pixel of dx; the next are `stride` apart
+    pixels: int  # how many there are
+
+
+def _phases(size: int, taps: int, stride: int, padding: int) -> list[_Phase]:
+    """The phases of dx along one axis that meet the filter at all."""
+    found = []
+    for phase in range(min(stride, taps)):
+        # dx[h] takes w[r] dy[(h + padding - r) / stride], which falls as r grows.
+        meeting = np.arange(phase, taps, stride)[::-1]
+        first = (phase - padding) % stride
+        start = (first + padding - int(meeting[0])) // stride
+        found.append(_Phase(meeting, start, first, len(range(first, size, stride))))
+    return found
+
+
+def _correlate(
+    x: ndarray,
+    w: ndarray,
+    bias: ndarray,
+    y: ndarray,
+    taps: ndarray,
+    plane: _Plane,
+    *,
+    turned: bool,
+) -> None:
+    """The plane's pixels of y (N, P, Q, K) from x (N, H, W, C) and the taps (rows, columns) of w.
+
+    taps are places in a filter (R S,) of w (K, C, R, S), or of w (C, K, R, S) if turned.
+    """
+    N, _, _, C = x.shape
+    K = y.shape[3]
+    if N * plane.rows * plane.columns * K == 0:
+        return
+    if C == 0:
+        y[...] = bias
+        return
+    width = _width(K, x.dtype)
+    panels, depth = -(-K // width), taps.size * C
+    work = N * plane.rows * plane.columns * panels * width * depth / MULTIPLICATIONS
+    packed = np.empty((panels, depth, width), x.dtype)
+    R_S = w.shape[2] * w.shape[3]
+    k_step, c_step = (R_S, K * R_S) if turned else (C * R_S, R_S)
+    flat = np.ascontiguousarray(w).reshape(-1)
+    _pack_task(panels, flat, packed, taps.ravel(), C, K, k_step, c_step, nanoseconds=packed.size)
+    padded_bias = np.zeros(panels * width, x.dtype)
+    padded_bias[:K] = bias
+    rows = even_split(plane.rows, max(1, TASK_PIXELS // plane.columns))
+    blocks = N * -(-plane.rows // rows)
+    splits = min(panels, -(-TASKS // blocks))
+    _correlate_task(
+        blocks * splits, x, packed, padded_bias, y.reshape(-1), plane, *taps.shape, rows, splits,
+        lanes(x.dtype), *y.shape[1:], nanoseconds=work,
+    )  # fmt: skip
+
+
+@jit.kernel(lambda T: (jit.read_only(T[::1]), T[:, :, ::1], int64[::1], int64, int64, int64, int64))
+def _pack_task(panel, w, packed, taps, C, K, k_step, c_step):
+    """packed[panel] (taps C, width): the filters of one panel, zero beyond K."""
+    width = packed.shape[2]
+    first = panel * width
+    known = min(width, K - first)
+    for tap in range(len(taps)):
+        for c in range(C):
+            start = first * k_step + c * c_step + taps[tap]
+            for k in range(width):
+                packed[panel, tap * C + c, k] = w[start + k * k_step] if k < known else 0
+
+
+@jit.inline
+def _fill_lines(lines, x, n, h_first, count, w_first, width):
+    """lines (count, width, C) = the pixels of x[n] from (h_first, w_first) on, 0 outside of it."""
+    _, H, W, C = x.shape
+    left = min(max(0, -w_first), width)
+    right = max(left, min(width, W - w_first))
+    for i in range(count):
+        h, line = h_first + i, i * width * C
+        known = left, right
+        if not 0 <= h < H:
+            known = width, width
+        for j in range(known[0] * C):
+            lines[line + j] = 0
+        if known[1] > known[0]:
+            pixels = x[n, h].reshape(W * C)
+            for j in range(known[0] * C, known[1] * C):
+                lines[line + j] = pixels[w_first * C + j]
+        for j in range(known[1] * C, width * C):
+            lines[line + j] = 0
+
+
+_store = transform(np.eye(1), "store", biased=True)
+
+
+@jit.kernel(
+    lambda T: (
+        jit.read_only(T[:, :, :, ::1]), T[:, :, ::1], T[::1], T[::1], _PLANE,
+        int64, int64, int64, int64, int64, int64, int64, int64,
+    )
+)  # fmt: skip
+def _correlate_task(
+    task, x, w, bias, y, plane, R, S, most_rows, splits, lanes, y_rows, y_columns, K
+):  # fmt: skip
+    """y at some rows of one image in some panels of filters."""
+    _, H, W, C = x.shape
+    panels, depth, width = w.shape
+    task, split = divmod(task, splits)
+    n, block = divmod(task, -(-plane.rows // most_rows))
+    first, columns = block * most_rows, plane.columns
+    rows = min(most_rows, plane.rows - first)
+    lines_count = (rows - 1) * plane.row_stride + R
+    lines_width = (columns - 1) * plane.column_stride + S
+    h, left = plane.row_start + first * plane.row_stride, plane.column_start
+    inside = h >= 0 and h + lines_count <= H and left >= 0 and left + lines_width <= W
+    pitch = (W if inside else lines_width) * C
+    lines = np.empty(0 if inside else lines_count * pitch, y.dtype)
+    if not inside:
+        _fill_lines(lines, x, n, h, lines_count, left, lines_width)
+    pixels = rows * columns
+    tiles = -(-pixels // ROWS)
+    place = np.empty(tiles * ROWS, np.int64)
+    for i in range(rows):
+        for j in range(columns):
+            place[i * columns + j] = i * plane.row_stride * pitch + j * plane.column_stride * C
+    for i in range(pixels, tiles * ROWS):  # beyond the last pixel, repeat it
+        place[i] = place[pixels - 1]
+    sums = np.empty(tiles * ROWS * width, y.dtype)
+    run = S * C
+    outer = min(R, max(1, DEPTH // run))  # rows of the filter at once, or parts of one row
+    inner = run if outer > 1 else DEPTH
+    for panel in range(split * panels // splits, (split + 1) * panels // splits):
+        for r in range(0, R, outer):
+            for k in range(0, run, inner):
+                a, b = r * pitch + k, (panel * depth + r * run + k) * width
+                for t in range(0, pixels, ROWS):
+                    if inside:
+                        multiply_tile(
+                            width // lanes, x, ((n * H + h) * W + left) * C + a, place[t:], pitch,
+                            1, w, b, sums, t * width, width,
+                            min(outer, R - r), min(inner, run - k), r + k,
+                        )  # fmt: skip
+                    else:
+                        multiply_tile(
+                            width // lanes, lines, a, place[t:], pitch,
+                            1, w, b, sums, t * width, width,
+                            min(outer, R - r), min(inner, run - k), r + k,
+                        )  # fmt: skip
+        channel = panel * width
+        for i in range(rows):
+            p, from_ = plane.y_row + (first + i) * plane.y_row_step, i * columns * width
+            to = ((n * y_rows + p) * y_columns + plane.y_column) * K + channel
+            step = plane.y_column_step * K
+            if channel + width <= K:
+                for v in range(0, width, lanes):
+                    _store(
+                        sums, from_ + v, 0, 0, width, y, to + v, 0, 0, step, columns,
+                        bias, channel + v, 0,
+                    )  # fmt: skip
+            else:
+                for j in range(columns):
+                    for k in range(K - channel):
+                        y[to + j * step + k] = sums[from_ + j * width + k] + bias[channel + k]
+
+
+@jit.kernel(
+    lambda T: (
+        jit.read_only(T[:, :, :, ::1]), jit.read_only(T[:, :, :, ::1]), T[:, :, :, ::1], _PLANE,
+        int64, int64, int64, int64, int64,
+    )
+)  # fmt: skip
+def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
+    """sums[chunk] (R S C, K) in some panels of filters, over the chunk's images.
+
+    Goes through them in pieces of some lines of dy, which are packed panel by panel.
+    """
+    N, H, W, C = x.shape
+    K = dy.shape[3]
+    chunks, panels, height, width = sums.shape
+    chunk, split = divmod(task, splits)
+    columns = plane.columns
+    blocks = -(-plane.rows // most_rows)
+    lines_width = (columns - 1) * plane.column_stride + S
+    lines_most = (most_rows - 1) * plane.row_stride + R
+    lines = np.empty(lines_most * lines_width * C, x.dtype)
+    packed = np.empty(most_rows * columns * width, x.dtype)
+    starts = np.empty(most_rows * columns, np.int64)
+    terms = R * S * C
+    place = np.empty(height, np.int64)
+    first_item, last_item = chunk * N * blocks // chunks, (chunk + 1) * N * blocks // chunks
+    for item in range(first_item, last_item):
+        n, block = divmod(item, blocks)
+        first = block * most_rows
+        rows = min(most_rows, plane.rows - first)
+        lines_count = (rows - 1) * plane.row_stride + R
+        h, left = plane.row_start + first * plane.row_stride, plane.column_start
+        inside = h >= 0 and h + lines_count <= H and left >= 0 and left + lines_width <= W
+        pitch = (W if inside else lines_width) * C
+        if not inside:
+            _fill_lines(lines, x, n, h, lines_count, left, lines_width)
+        for i in range(height):  # beyond the last term, repeat it
+            r, j = divmod(min(i, terms - 1), S * C)
+            place[i] = r * pitch + j
+        pixels = rows * columns
+        for i in range(pixels):
+            starts[i] = i * K
+        for panel in range(split * panels // splits, (split + 1) * panels // splits):
+            channel = panel * width
+            start = (n * plane.rows + first) * columns * K + channel
+            if channel + width <= K:
+                copy_panel(width // lanes, dy, start, starts, pixels, packed, 0)
+            else:
+                for i in range(pixels):
+                    p, q = divmod(i, columns)
+                    for k in range(width):
+                        known = channel + k < K
+                        packed[i * width + k] = dy[n, first + p, q, channel + k] if known else 0
+            for j in range(0, terms, ROWS):
+                c = ((chunk * panels + panel) * height + j) * width
+                if inside:
+                    multiply_tile(
+                        width // lanes, x, ((n * H + h) * W + left) * C, place[j:],
+                        plane.row_stride * pitch, plane.column_stride * C, packed, 0,
+                        sums, c, width, rows, columns, item - first_item,
+                    )  # fmt: skip
+                else:
+                    multiply_tile(
+                        width // lanes, lines, 0, place[j:],
+                        plane.row_stride * pitch, plane.column_stride * C, packed, 0,
+                        sums, c, width, rows, columns, item - first_item,
+                    )  # fmt: skip
