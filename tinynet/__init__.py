@@ -267,6 +267,7 @@ from . import autograd, dtypes
 __version__ = "0.1.0"
 
 _LAZY = (
+    "backends",
     "cuda",
     "datasets",
     "io",

@@ -197,12 +197,29 @@ def test_kernels(inside):
     assert "matmul matmul | small | 1 | auto" in markdown(one.result)
 
 
+def test_every_family_is_measured():
+    from tinynet.bench.families import FAMILIES, algorithms, cases, functions
+    from tinynet.kernels import ALGORITHMS
+    from tinynet.kernels import FAMILIES as THERE_ARE
+
+    assert set(FAMILIES) == set(THERE_ARE)
+    assert set(ALGORITHMS["conv2d"]) < set(algorithms("conv2d"))
+    for family in FAMILIES:
+        large = [case for case in cases(family) if case.size == "large"]
+        assert large
+        assert all(functions(family, case.name) for case in large)
+
+
 def test_convolutions_on_every_algorithm(inside):
+    from tinynet.kernels import ALGORITHMS
+
     one = session(rounds=(1, 1))
     kernels.run(one, ["conv2d"], size="small", skipped=())
     for row in one.result.rows.values():
         assert row["unverified"] == {}
-        assert {"naive", "im2col", "im2col_tiled", "pytorch"} <= set(row["entries"])
+        tried = row["entries"].keys() | row["refused"].keys()
+        assert {*ALGORITHMS["conv2d"], "reference", "pytorch"} <= tried
+        assert {"naive", "im2col", "im2col_tiled"} <= row["entries"].keys()
 
 
 def test_workspace_is_what_a_kernel_takes_beside_its_result(inside):

@@ -72,3 +72,29 @@ def test_a_table_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     for part in ("multiply-adds", "for backward", "features.0", "1x6x28x28", "48,120", "61,706"):
         assert part in text
     assert "61,706 parameters (241.0 KiB). A forward pass takes 417 K multiply-adds" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "missing"),
+    [
+        (90, ["forward "]),
+        (80, ["forward ", "for backward "]),
+        (60, ["forward ", "for backward ", "multiply-adds "]),
+        (44, ["forward ", "for backward ", "multiply-adds ", "type "]),
+    ],
+)
+def test_a_narrow_terminal_gets_fewer_columns(
+    monkeypatch: pytest.MonkeyPatch, width: int, missing: list[str]
+) -> None:
+    module = importlib.import_module("tinynet.cli.summary")
+    monkeypatch.setattr(module, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = call("lenet5").stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    heading = next(line for line in lines if "parameters" in line) + " "
+    for name in ("forward ", "for backward ", "multiply-adds ", "type "):
+        assert (name in heading) == (name not in missing)
+    rows = [line for line in lines if "features.3" in line]
+    assert len(rows) == 1  # nothing is folded
+    assert "1x16x10x10" in rows[0]
+    assert "2,416" in rows[0]

@@ -1,5 +1,8 @@
 """Micro-batches, frozen parts, starting from another run, regression."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -114,6 +117,50 @@ def test_a_head_learns_on_frozen_features_of_other_data(tmp_path):
     for name, tensor in old.items():
         unchanged = tensor.shape == new[name].shape and (tensor.numpy() == new[name].numpy()).all()
         assert unchanged == name.startswith("features"), name
+
+
+@pytest.fixture(scope="module")
+def transfer():
+    """benchmarks/transfer.py as a module."""
+    path = Path(__file__).parents[2] / "benchmarks" / "transfer.py"
+    spec = importlib.util.spec_from_file_location("transfer", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_features_from_other_classes_are_worth_more_than_the_spread(transfer):
+    """Two labelled images each of three kinds of clothes, on features learnt from the others."""
+    data = load_data("clothes", image_size=32)
+    target = transfer.TARGETS[1]
+    features = transfer.features_of(data, [c for c in range(10) if c not in target], 1)
+
+    def accuracies(passes, start, frozen):
+        return [
+            transfer.learn(transfer.some_of(data, target, 2, seed), passes, seed, start, frozen)[1]
+            for seed in range(3)
+        ]
+
+    for frozen in (True, False):
+        # after few passes the worst with transfer is better than the best without
+        assert min(accuracies(4, features, frozen)) > max(accuracies(4, None, False)) + 0.05
+        # and after many it is still better by far
+        gain = np.mean(accuracies(16, features, frozen)) - np.mean(accuracies(16, None, False))
+        assert gain > 0.1
+
+
+def test_what_the_benchmark_trains_on_is_what_it_says(transfer):
+    data = load_data("clothes")
+    some = transfer.some_of(data, (1, 4, 7), 2, seed=3)
+    assert some.classes == ("Trouser", "Coat", "Sneaker")
+    assert sorted(some.y_train.tolist()) == [0, 0, 1, 1, 2, 2]
+    for image, label in zip(some.x_train.numpy(), some.y_train.tolist(), strict=True):
+        (row,) = np.flatnonzero((data.x_train.numpy() == image).all(axis=(1, 2, 3)))
+        assert data.y_train[int(row)].item() == (1, 4, 7)[label]
+    assert len(some.x_test) == np.isin(data.y_test.numpy(), (1, 4, 7)).sum()
+    other = transfer.some_of(data, (1, 4, 7), 2, seed=4)
+    assert (other.x_train.numpy() != some.x_train.numpy()).any()
 
 
 def test_regression_learns_and_is_tested_without_a_tape():

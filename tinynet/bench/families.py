@@ -75,7 +75,7 @@ def _batch_norm(case: Any, dtype: str) -> dict[str, Call]:
 def _cross_entropy(case: Any, dtype: str) -> dict[str, Call]:
     logits, target, dloss = case.arrays(dtype)
     ignored = {"ignore_index": case.ignore_index}
-    _, logsumexp = kernels.of(logits).cross_entropy.forward(logits, target, **ignored)
+    _, logsumexp, _ = kernels.of(logits).cross_entropy.forward(logits, target, **ignored)
     inputs = dloss, logits, target, logsumexp
     return {
         "forward": lambda on: on.cross_entropy.forward(logits, target, **ignored),
@@ -102,6 +102,20 @@ def _matmul(case: Any, dtype: str) -> dict[str, Call]:
     return {"matmul": lambda on: on.matmul.matmul(a, b)}
 
 
+def _activation(case: Any, dtype: str) -> dict[str, Call]:
+    x, dy = case.arrays(dtype)
+    y = kernels.of(x).activation.relu(x)
+    return {
+        "relu": lambda on: on.activation.relu(x),
+        "relu_backward": lambda on: on.activation.relu_backward(dy, y),
+    }
+
+
+def _pointwise(case: Any, dtype: str) -> dict[str, Call]:
+    (x,) = case.arrays(dtype)
+    return {"tanh": lambda on: on.pointwise.tanh(x), "erf": lambda on: on.pointwise.erf(x)}
+
+
 _CALLS: dict[str, Callable[[Any, str], dict[str, Call]]] = {
     "conv2d": _conv2d,
     "matmul": _matmul,
@@ -109,6 +123,8 @@ _CALLS: dict[str, Callable[[Any, str], dict[str, Call]]] = {
     "batch_norm": _batch_norm,
     "cross_entropy": _cross_entropy,
     "dropout": _dropout,
+    "activation": _activation,
+    "pointwise": _pointwise,
     "optimizer": _optimizer,
 }
 _FUNCTIONS = {
@@ -118,5 +134,7 @@ _FUNCTIONS = {
     "batch_norm": ["forward", "backward"],
     "cross_entropy": ["forward", "backward"],
     "dropout": ["apply"],
+    "activation": ["relu", "relu_backward"],
+    "pointwise": ["tanh", "erf"],
 }
 FAMILIES = tuple(_CALLS)

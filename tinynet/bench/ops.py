@@ -54,7 +54,9 @@ def run(session: Session, operations: Any = tuple(OPERATIONS), length: int = CHA
                     right = right or answer["answers"]
                     wrong = difference(answer["answers"], right)
                     if wrong is None:
-                        programs.append(Program(one.peer, one, key, retries=session.retries, clock="cpu"))
+                        programs.append(
+                            Program(one.peer, one, key, retries=session.retries, clock="cpu")
+                        )
                     else:
                         row["unverified"][one.peer] = wrong
                 interleave(

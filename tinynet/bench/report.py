@@ -126,8 +126,7 @@ def _ops(rows: Rows) -> str:
     titles = ["operation on 8x8", "pass", "tinynet us", "PyTorch us", "ratio"]
     return (
         "Microseconds of CPU time of one operation in a chain, one thread: median, the best in "
-        "brackets.\n\n"
-        + _table(titles, [line(row) for row in rows])
+        "brackets.\n\n" + _table(titles, [line(row) for row in rows])
     )
 
 
@@ -226,7 +225,12 @@ def renew(document: str, folder: Path) -> str:
     the results of these names in `folder`."""
 
     def tables(match: re.Match[str]) -> str:
-        return match[1] + "\n" + markdown(Result.read(folder / match[2])) + "\n" + match[4]
+        path = folder / match[2]
+        if path.exists():
+            text = markdown(Result.read(path))
+        else:
+            text = f"Not measured yet: `tinynet bench ... --output {path}`.\n"
+        return match[1] + "\n" + text + "\n" + match[4]
 
     return _MARKED.sub(tables, document)
 

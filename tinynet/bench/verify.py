@@ -20,6 +20,7 @@ BLOCK = 4096
 
 def digest(array: ndarray) -> dict[str, Any]:
     """{"shape", "norm", "products"}: what tells this array from others."""
+    array = np.asarray(array)
     flat = np.ascontiguousarray(array, np.float32).reshape(-1)
     flat = np.concatenate([flat, np.zeros(-flat.size % BLOCK, np.float32)])
     rng = np.random.default_rng(flat.size)

@@ -69,9 +69,10 @@ def print_table(title: str, summary: Summary) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
+    unlimited = console.options.update(max_width=10_000)
     for count in range(len(DISPENSABLE) + 1):
         table = _table(title, summary, DISPENSABLE[:count])
-        if console.measure(table).maximum <= console.width:
+        if console.measure(table, options=unlimited).maximum <= console.width:
             break
     console.print(table)
     frozen = summary.parameters - summary.trainable

@@ -62,7 +62,9 @@ def clip_grad_norm_(
     total = get_total_norm(gradients, norm_type, error_if_nonfinite)
     with no_grad():
         factor = (float(max_norm) / (total + 1e-6)).clamp(max=1.0)
-        if factor.item() != 1:  # NaN goes into the gradients, as in PyTorch
+        # To ask whether there is anything to do would wait for a GPU. NaN goes into the gradients,
+        # as in PyTorch.
+        if factor.is_cuda or factor.item() != 1:
             for gradient in gradients:
                 gradient.mul_(factor.to(gradient.device))
     return total

@@ -50,7 +50,8 @@ def train_batches(
     on_batch: called after each step with the images so far, the mean loss and accuracy so far.
     """
     training_mode(model)
-    seen, total_loss, right = 0, 0.0, 0
+    seen = 0
+    sums = _Sums()
     for x, y in batches:
         n = len(x)
         if n == 1 < seen:
@@ -64,13 +65,45 @@ def train_batches(
             scores = model(x[inside])
             loss = F.cross_entropy(scores, target)
             (loss if count == 1 else loss * (len(part) / n)).backward()
-            total_loss += loss.item() * len(part)
-            right += int((scores.argmax(dim=1) == target).sum().item())
+            sums.add(loss.detach(), (scores.detach().argmax(dim=1) == target).sum(), len(part))
         optimizer.step()
         schedule.step()
         seen += n
-        on_batch(seen, total_loss / seen, right / seen)
+        if sums.due():
+            total_loss, right = sums.read()
+            on_batch(seen, total_loss / seen, right / seen)
+    total_loss, right = sums.read()
     return total_loss / seen, right / seen
+
+
+READ_EVERY = 20  # batches; on a GPU
+
+
+class _Sums:
+    """The sums of loss and right answers, read from a GPU only now and then.
+
+    To read a number is to wait until it has been computed, and meanwhile the GPU gets no work.
+    """
+
+    def __init__(self) -> None:
+        self._loss, self._right = 0.0, 0
+        self._waiting: list[tuple[Tensor, Tensor, int]] = []
+
+    def add(self, loss: Tensor, right: Tensor, images: int) -> None:
+        """The mean loss and the right answers of some images."""
+        self._waiting.append((loss, right, images))
+
+    def due(self) -> bool:
+        """True if it is time to read them."""
+        return not self._waiting[-1][0].is_cuda or len(self._waiting) >= READ_EVERY
+
+    def read(self) -> tuple[float, int]:
+        """The sum of the losses of all images so far, and the number of right answers."""
+        for loss, right, images in self._waiting:
+            self._loss += loss.item() * images
+            self._right += int(right.item())
+        self._waiting.clear()
+        return self._loss, self._right
 
 
 def training_mode(model: Any) -> None:

@@ -126,12 +126,9 @@ def build_plateau(config: Config, optimizer: Any) -> Any:
 def resolve_device(name: str) -> device:
     """The device of that name. Raises UserError with the reason if it cannot be used."""
     try:
-        place = check_device(name)
+        return check_device(name)
     except RuntimeError as error:
         raise UserError(str(error)) from None
-    if place.type == "cuda" and "cuda" not in kernels.BACKENDS:
-        raise UserError("This version of tinynet has no CUDA kernels; use device cpu.")
-    return place
 
 
 def check_fits(data: Data, shape: tuple[int, int, int], classes: tuple[str, ...]) -> None:

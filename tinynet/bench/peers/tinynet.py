@@ -81,7 +81,7 @@ def workspace(task: dict[str, Any]) -> int:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    made = sum(array.nbytes for array in as_tuple(value) if array is not None)
+    made = sum(np.asarray(array).nbytes for array in as_tuple(value) if array is not None)
     return max(0, peak - before - made)
 
 
