@@ -62,6 +62,13 @@ ANSWERS = {
         [lambda m: m.diagonal() / m.sum(axis=1)],
         [lambda m: m.diagonal() / m.sum(axis=0), lambda m: m.diagonal().sum() / m.sum()],
     ),
+    "07-1": ([1297], [1296, 17]),
+    "07-2": ([1800], [460800, 57600]),
+    "07-3": ([4], [8, 2]),
+    "07-4": (
+        [lambda addresses: len(set(np.asarray(addresses) // 128))],
+        [lambda addresses: len(addresses), lambda addresses: 1],
+    ),
     "08-1": ([0.0417, 1 / 24], [1 / 12, 24]),
     "08-2": ([10], [0.1, 4000]),
     "08-3": ([52], [53, 90]),

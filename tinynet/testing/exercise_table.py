@@ -127,6 +127,21 @@ def _accuracy_per_class(answer: Callable[..., Any]) -> str | None:
     return None if np.allclose(found, [0.8, 0.75, 0.75]) else "divide the right ones by the row."
 
 
+# ------------------------------------------------------ 7: how a GPU computes a convolution
+
+
+def _counts_transactions(answer: Callable[..., Any]) -> str | None:
+    lane = np.arange(32)
+    for addresses in (4 * lane, 4 * lane + 64, 128 * lane, 0 * lane + 4, 8 * lane, 4 * lane[::-1]):
+        expected = len({int(a) // 128 for a in addresses})
+        if answer(addresses) != expected:
+            return (
+                f"addresses {addresses[0]}, {addresses[1]}, {addresses[2]}, ... take {expected}, "
+                f"yours says {answer(addresses)}."
+            )
+    return None
+
+
 # --------------------------------------------------------- 9: your own layer, your own kernel
 
 
@@ -205,6 +220,12 @@ EXERCISES: dict[str, Known | Tested] = {
     "06-4": Known(
         ("e255b6ab5e4915ff",), "from the left end to the right there is one more place than steps."
     ),
+    "07-1": Known(("1bd481e3c9388af4",), "the blocks before it have 256 elements each."),
+    "07-2": Known(("0bff6522f1f5d042",), "one thread for each number of the result; round up."),
+    "07-3": Known(
+        ("8bdceab105decd48",), "two numbers fetched are used 32 times each; a float64 has 8 bytes."
+    ),
+    "07-4": Tested(_counts_transactions),
     "08-1": Known(("cff1cefa798f9e6f",), "two numbers of eight bytes are read and one is written."),
     "08-2": Known(("8143df39c0d495e8",), "where the slope meets the flat roof."),
     "08-3": Known(("31eb4aed5602d5ae",), "three tiles of four bytes a number; KiB are 1024 bytes."),

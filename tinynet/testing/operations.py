@@ -250,6 +250,9 @@ def _rows() -> Iterator[Operation]:
     yield Operation("x[i, :, j]", lambda x: x[[0, 1, 0], :, [2, 2, 2]], (normal(2, 2, 3),))
     yield Operation("x[key] = v", _assigned, (normal(3, 3), normal(2, 2)))
     yield Operation("x[1].mul_(v)", _in_place_view, (normal(3, 2), normal(2)))
+    last = tinynet.channels_last
+    yield Operation("contiguous", lambda x: x.contiguous(memory_format=last), (normal(2, 3, 2, 2),))
+    yield Operation("x.relu_()", lambda x: (x * 1).relu_(), (apart(2, 4),))
     index = tinynet.tensor([[0, 0, 2], [1, 1, 1]])
     yield Operation(
         "interpolate bilinear",
