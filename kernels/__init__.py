@@ -63,6 +63,7 @@ ALGORITHMS = {
         "im2col_tiled": "conv2d.im2col_tiled",
         "direct": "conv2d.direct",
         "winograd": "conv2d.winograd",
+        "fft": "conv2d.fft",
     },
 }
 # Algorithms beside the backend's own that Numba compiles.
@@ -179,7 +180,7 @@ _chosen: ContextVar[_Choice | None] = ContextVar("tinynet.kernels.chosen", defau
 def of(*arrays: Any) -> Backend:
     """The backend for these arrays (None is passed over): what `use` forces, or where they live.
 
-    Raises TypeError for arrays that no backend takes, or that do not live in one place.
+    Raises TypeError for arrays that no backend takes, RuntimeError if they are not in one place.
     """
     home = None
     for array in arrays:
@@ -187,9 +188,9 @@ def of(*arrays: Any) -> Backend:
             continue
         here = "cpu" if isinstance(array, ndarray) else _home(array)
         if home is not None and here != home:
-            raise TypeError(
-                "kernels: NumPy and CuPy arrays in one call. All arrays of one call must live on "
-                "one device."
+            raise RuntimeError(
+                "kernels: Expected all tensors to be on the same device, but found cpu and cuda; "
+                "move one with .to(device)."
             )
         home = here
     choice = _chosen.get()
@@ -240,9 +241,7 @@ def use(backend: str | None = None, **algorithms: str) -> Iterator[Backend]:
 
 def _check_algorithm(family: str, algorithm: str, backend: str | None) -> None:
     if family not in FAMILIES:
-        raise ValueError(
-            f"kernels.use: no family {family!r}; there are {', '.join(FAMILIES)}."
-        )
+        raise ValueError(f"kernels.use: no family {family!r}; there are {', '.join(FAMILIES)}.")
     known = algorithms(family, backend)
     if algorithm not in known:
         raise ValueError(

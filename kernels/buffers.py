@@ -6,7 +6,7 @@ that an earlier array has left. The array's `base` is the loan; when the last ar
 the memory comes back and waits for the next.
 
 The pool never holds more, lent and waiting together, than was once lent at the same time. When it
-may take no fresh memory for that reason, it lends waiting memory that is much too large, and if
+may take no fresh memory for that reason, it lends waiting memory of up to twice the size, and if
 there is none gives waiting memory back to the system.
 """
 
@@ -22,7 +22,8 @@ from numpy import ndarray
 
 SMALLEST = 2**20  # bytes; the C library's own lists serve smaller arrays well
 ALIGNMENT = 64  # a cache line
-ROOM = 1.25  # waiting memory that is larger by this factor is kept for larger arrays, if it can
+ROOM = 1.125  # waiting memory that is larger by more is kept for larger arrays
+TIGHT = 2  # the same when no fresh memory may be taken
 
 
 class _Loan:
@@ -84,8 +85,8 @@ class Pool:
         """The smallest waiting memory that will do, or fresh memory."""
         at = bisect_left(self._waiting, (size,))
         if at < len(self._waiting):
-            fits = self._waiting[at][0] <= ROOM * size
-            if fits or self.held + size > self.most_lent:
+            full = self.held + size > self.most_lent
+            if self._waiting[at][0] <= (TIGHT if full else ROOM) * size:
                 return self._waiting.pop(at)[2]
         self._shrink(max(self.most_lent, self.lent + size) - size)
         self.held += size

@@ -175,3 +175,32 @@ def _parameter(text: str, types: dict[str, str]) -> Parameter:
     type = " ".join(types.get(w, w) for w in words[:-1] if w != "*")
     dtype = _DTYPES.get(type)
     return Parameter(name, type, pointer, None if dtype is None else np.dtype(dtype), read_only)
+
+
+_SHARED = re.compile(
+    r"(?<!extern )__shared__\s+(?:__align__\(\d+\)\s+)?(\w[\w ]*?)\s+(\w+[^;{}()]*);"
+)
+_NUMBER = re.compile(r"\b(\w+)\s*=\s*(\d+)\s*[,;}]")
+
+
+def shared_declarations(
+    file: Path, kernel: Signature
+) -> dict[str, tuple[tuple[int, ...], np.dtype | None]]:
+    """Variable in shared memory -> (shape, dtype), as far as the source says so in plain numbers.
+
+    Sizes may be numbers, enumerators, constants and parameters of the kernel's template. What
+    cannot be read has the shape ().
+    """
+    text = _plain(with_headers(file))
+    values = dict(_NUMBER.findall(text))
+    values |= {declared.split()[-1]: given for declared, given in kernel.template}
+    found: dict[str, tuple[tuple[int, ...], np.dtype | None]] = {}
+    for type, declarators in _SHARED.findall(text):
+        dtype = _DTYPES.get(values.get(type, type))
+        for declarator in _split(declarators):
+            name, *sizes = re.findall(r"[^\[\]]+", declarator)
+            numbers = [values.get(size.strip(), size.strip()) for size in sizes]
+            plain = all(number.isdecimal() for number in numbers)
+            shape = tuple(map(int, numbers)) if plain else ()
+            found[name.strip()] = shape, None if dtype is None else np.dtype(dtype)
+    return found

@@ -27,10 +27,8 @@ A kernel is a function that does one *task* of many; the call says how many ther
 import hashlib
 import os
 import pickle
-import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -48,6 +46,7 @@ from numba.core import cgutils, event
 from numba.extending import intrinsic
 from numpy import ndarray
 
+from . import user_cache
 from .dtypes import check_dtypes
 
 # Waking threads costs microseconds, and much more on a computer that has other things to do.
@@ -244,18 +243,9 @@ def on_compile(callback: Callable[[str, str], None]) -> Callable[[], None]:
 def cache_directory() -> Path | None:
     """Where compiled kernels of this very source, Numba and CPU are kept; None if nowhere.
 
-    Below $TINYNET_CACHE_DIR, or the user's cache directory.
+    See user_cache.py.
     """
-    directory = _user_cache() / "kernels" / source_key()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        os.utime(directory)  # marks it as used, see _remove_unused
-    except OSError:
-        return None
-    if not os.access(directory, os.W_OK):
-        return None
-    _remove_unused(directory.parent)
-    return directory
+    return user_cache.directory("kernels", source_key())
 
 
 def source_key() -> str:
@@ -269,26 +259,6 @@ def source_key() -> str:
     cpu = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
     digest.update(repr((compilers, cpu)).encode())
     return digest.hexdigest()[:20]
-
-
-def _user_cache() -> Path:
-    chosen = os.environ.get("TINYNET_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tinynet"
-
-
-def _remove_unused(parent: Path, days: float = 30) -> None:
-    """Remove the kernels of sources that nobody has run for a month."""
-    for directory in parent.iterdir():
-        if time.time() - directory.stat().st_mtime > days * 86400:
-            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager

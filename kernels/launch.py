@@ -232,11 +232,7 @@ def _mismatch(parameter: Parameter, argument: Any, where: Where) -> str | None:
                 f"has shape {argument.shape} and strides {argument.strides}: not C-contiguous. "
                 f"Copy it first, by ascontiguousarray."
             )
-        if (
-            not parameter.read_only
-            and where == "cuda-host"
-            and not argument.flags.writeable
-        ):
+        if not parameter.read_only and where == "cuda-host" and not argument.flags.writeable:
             return "is read-only, but the kernel writes to it."
         return None
     dtype = getattr(argument, "dtype", None)

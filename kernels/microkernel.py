@@ -13,7 +13,8 @@ Numba does not keep a two-dimensional tile in registers, whatever the loop looks
 writes LLVM's intermediate code itself: Numba's @intrinsic lets a function emit it, and LLVM turns
 vectors of any length into the instructions of the CPU it finds.
 
-b is a packed panel: `vectors` LANES numbers wide, without gaps, so that the loads are consecutive.
+b is a panel `vectors` LANES numbers wide, its rows b_step apart: packed without gaps where it is
+used often, since consecutive loads are fastest, or a piece of a matrix where it lies.
 a needs no packing: a row may start anywhere (`row` holds ROWS positions), which makes the shifted
 rows of an image a matrix without copying them. Two loops, `outer` and `inner`, walk an image
 whose lines are longer than what is to be summed. Positions count elements, not bytes.
@@ -127,19 +128,18 @@ class Loop:
 
 
 def _tile_function(module: ir.Module, number: types.Float, vectors: int) -> ir.Function:
-    """void tile(a, row, a_outer, a_step, b, c, c_row, outer, inner, accumulate)."""
+    """void tile(a, row, a_outer, a_step, b, b_step, c, c_row, outer, inner, accumulate)."""
     v = Vectors(module, number)
     name = f"tinynet_tile_{v.name}_{ROWS}x{vectors}"
     if name in module.globals:
         return module.globals[name]
     pointer = v.number.as_pointer()
-    arguments = [pointer, INT.as_pointer(), INT, INT, pointer, pointer] + [INT] * 4
+    arguments = [pointer, INT.as_pointer(), INT, INT, pointer, INT, pointer] + [INT] * 4
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")  # inlined, LLVM would mix it with its caller and spill
-    a, row, a_outer, a_step, b_panel, c, c_row, outer, inner, accumulate = function.args
+    a, row, a_outer, a_step, b_panel, b_step, c, c_row, outer, inner, accumulate = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    width = vectors * v.lanes
     rows = [builder.load(builder.gep(row, [constant(i)])) for i in range(ROWS)]
     places = [
         builder.add(builder.mul(c_row, constant(i)), constant(j * v.lanes))
@@ -175,7 +175,7 @@ def _tile_function(module: ir.Module, number: types.Float, vectors: int) -> ir.F
         for j in range(vectors):
             place = i * vectors + j
             sums[place] = builder.call(v.multiply_add, [number_of_a, b_vectors[j], sums[place]])
-    b_next = builder.gep(b_here, [constant(width)])
+    b_next = builder.gep(b_here, [b_step])
     a_next = builder.gep(a_here, [a_step])
     along.close(function, builder, [*sums, b_next, a_next])
     over.close(function, builder, [*sums, b_next])
@@ -229,7 +229,7 @@ def address(context: Any, builder: ir.IRBuilder, array: Any, value: Any, start: 
 
 @intrinsic
 def multiply_tile(
-    typing, vectors, a, a_start, row, a_outer, a_step, b, b_start, c, c_start, c_row,
+    typing, vectors, a, a_start, row, a_outer, a_step, b, b_start, b_step, c, c_start, c_row,
     outer, inner, accumulate,
 ):  # fmt: skip
     """The formula at the top, on arrays of any shape: only their data pointers are used.
@@ -237,25 +237,26 @@ def multiply_tile(
     outer and inner must be at least 1. c is written, or added to if accumulate is not 0.
     """
     n = types.int64
-    signature = types.void(n, a, n, row, n, n, b, n, c, n, n, n, n, n)
+    signature = types.void(n, a, n, row, n, n, b, n, n, c, n, n, n, n, n)
 
     def codegen(context, builder, signature, values):
         kinds = signature.args
-        vectors, a, a_start, row, a_outer, a_step, b, b_start, c, c_start, *rest = values
-        c_row, outer, inner, accumulate = rest
+        vectors, a, a_start, row, a_outer, a_step, b, b_start, b_step, *rest = values
+        c, c_start, c_row, outer, inner, accumulate = rest
         arguments = [
             address(context, builder, kinds[1], a, a_start),
             address(context, builder, kinds[3], row, constant(0)),
             a_outer,
             a_step,
             address(context, builder, kinds[6], b, b_start),
-            address(context, builder, kinds[8], c, c_start),
+            b_step,
+            address(context, builder, kinds[9], c, c_start),
             c_row,
             outer,
             inner,
             accumulate,
         ]
-        _call_for_width(builder, _tile_function, kinds[8].dtype, vectors, arguments)
+        _call_for_width(builder, _tile_function, kinds[9].dtype, vectors, arguments)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -18,7 +18,7 @@ BLOCKS_WANTED = 264  # two for each of the 132 multiprocessors of a large GPU
 # tiles enough for one block each.
 least_side, least_blocks = 64, 132
 
-SUM = Kernels("sum_parts.cu", {"sum_parts<T>": {"float": 40, "double": 40}})
+SUM = Kernels("sum_parts.cu", {"sum_parts<T>": {"float": 56, "double": 56}})
 
 
 class Tiles(NamedTuple):

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -40,5 +41,6 @@ def _user_cache() -> Path:
 
 def _remove_unused(parent: Path, days: float = 30) -> None:
     for path in parent.iterdir():
-        if time.time() - path.stat().st_mtime > days * 86400:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process has removed it
+            if time.time() - path.stat().st_mtime > days * 86400:
+                shutil.rmtree(path, ignore_errors=True)

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import tinynet.kernels as kernels
 
 ROOT = Path(__file__).parent.parent
 
@@ -167,10 +168,11 @@ def test_packages_are_listed():
 
 
 def test_every_kernel_family_has_its_files():
-    for family in sorted((ROOT / "kernels").iterdir()):
-        if (family / "__init__.py").exists():
-            for name in ("reference.py", "cpu.py", "cases.py"):
-                assert (family / name).exists(), f"{family.name} lacks {name}"
+    folders = {path.parent.name for path in (ROOT / "kernels").glob("*/__init__.py")}
+    assert folders == {*kernels.FAMILIES, "cuda_host"}
+    for family in kernels.FAMILIES:
+        for name in ("reference.py", "cpu.py", "cuda.py", "cases.py"):
+            assert (ROOT / "kernels" / family / name).exists(), f"{family} lacks {name}"
 
 
 @pytest.mark.parametrize("name", ["README.md", "pyproject.toml", "LICENSE", ".ci/run"])

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -76,7 +77,10 @@ def is_complete(arguments: list[str]) -> bool:
 
 def check_options(arguments: list[str]) -> None:
     """The command exists, and so do its options."""
-    command = main.commands[arguments[0]]
+    command: click.Command = main
+    words = iter(arguments)
+    while isinstance(command, click.Group):
+        command = command.commands[next(words)]
     known = {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
     used = {word.partition("=")[0] for word in arguments if word.startswith("-")}
     assert used <= known | {"--help"}, used - known
@@ -190,7 +194,7 @@ def write(folder: Path, text: str) -> Path:
     [
         ("~~~python\nprint(1 + 1)  # 3\n~~~\n", "line 2 prints 2, not 3"),
         ("~~~python\nprint([1, 2])  # [1, 3]\n~~~\n", "not \\[1, 3"),
-        ("# x\n\n~~~python\nx = 1\n~~~\n\n~~~python\nassert x == 2\n~~~\n", ""),
+        ("# x\n\n~~~python\nx = 1\n~~~\n\n~~~python\nassert x == 2, 'x is 1'\n~~~\n", "x is 1"),
         ("~~~sh\ntinynet summary vgg99\n~~~\n", "Unknown model vgg99"),
     ],
 )

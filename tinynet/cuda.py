@@ -5,13 +5,19 @@ Nothing here imports CuPy before it is needed, so that `is_available()` can be a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import random
+import numpy as np
+
+from . import kernels, random
 from .device import check_device, device, why_no_cuda
 from .kernels import reports
+from .kernels.conv2d.dims import Conv2dDims
+
+if TYPE_CHECKING:
+    from .kernels.cuda_host.trace import Trace
 
 
 def is_available() -> bool:
@@ -254,6 +260,45 @@ def stream(queue: Stream) -> Iterator[None]:
         yield
 
 
+def trace(
+    kernel: str,
+    block: int | Sequence[int] = 0,
+    thread: int | Sequence[int] = 0,
+    run: Callable[[], Any] | None = None,
+) -> Trace:
+    """What one thread of a CUDA kernel reads and writes, step by step, as a table; needs no GPU.
+
+    The kernel runs on the CPU, in the first launch that `run` makes; without `run`, in a
+    convolution of x (1, 2, 4, 4) with w (3, 2, 3, 3) and padding 1.
+
+        tinynet.cuda.trace("tiled_forward", block=0, thread=(6, 1))
+
+    Raises ValueError if `run` does not launch this kernel, or not with such a block and thread;
+    RuntimeError if there is no C++ compiler.
+    """
+    from .kernels.cuda_host import trace as recorder
+
+    names = kernels.algorithms("conv2d", "cuda-host")
+    step = max((name for name in names if kernel.startswith(name)), key=len, default="auto")
+
+    def launch() -> None:
+        with kernels.use("cuda-host", conv2d=step) as backend:
+            if run is not None:
+                run()
+            else:
+                _small_convolution(backend.conv2d)
+
+    return recorder.trace(kernel, launch, block=block, thread=thread)
+
+
+def _small_convolution(conv2d: Any) -> None:
+    x, w = np.arange(32, dtype=np.float32).reshape(1, 2, 4, 4), np.full((3, 2, 3, 3), 0.5, "f")
+    dims = Conv2dDims.of(x.shape, w.shape, padding=1)
+    y = conv2d.forward(x, w, None, dims=dims)
+    conv2d.grad_input(y, w, dims=dims)
+    conv2d.grad_weight(y, x, dims=dims)
+
+
 __all__ = [
     "DeviceProperties",
     "Event",
@@ -278,5 +323,6 @@ __all__ = [
     "set_device",
     "stream",
     "synchronize",
+    "trace",
     "use_device",
 ]

@@ -87,7 +87,7 @@ batch_norm_apply(const T* __restrict__ x, const double* __restrict__ chunk_sums,
   const int begin = blockIdx.x * s.chunk, end = min(s.count, begin + s.chunk);
   for (int c = blockIdx.y; c < s.C; c += gridDim.y) {
     const Statistics found(chunk_sums, c, s);
-    const T scale = T(1 / sqrt(found.var + eps)), gain = weight ? weight[c] : T(1);
+    const T scale = T(rsqrt(found.var + eps)), gain = weight ? weight[c] : T(1);
     const T shift = bias ? bias[c] : T(0);
     for (int i = begin + threadIdx.x; i < end; i += THREADS) {
       const long long at = s.offset(c, i);
@@ -106,7 +106,7 @@ batch_norm_normalize(const T* __restrict__ x, const T* __restrict__ mean, const 
   const int begin = blockIdx.x * s.chunk, end = min(s.count, begin + s.chunk);
   for (int c = blockIdx.y; c < s.C; c += gridDim.y) {
     const double center = mean[c];
-    const T scale = T(1 / sqrt(var[c] + eps)), gain = weight ? weight[c] : T(1);
+    const T scale = T(rsqrt(var[c] + eps)), gain = weight ? weight[c] : T(1);
     const T shift = bias ? bias[c] : T(0);
     for (int i = begin + threadIdx.x; i < end; i += THREADS) {
       const long long at = s.offset(c, i);
@@ -155,7 +155,7 @@ batch_norm_backward(const T* __restrict__ dy, const T* __restrict__ x, const T* 
       sum += mine[0], product += mine[1], offset += mine[2];
     }
     offset /= s.count;
-    const double center = mean[c] + offset, inverse = 1 / sqrt(var[c] + eps);
+    const double center = mean[c] + offset, inverse = rsqrt(var[c] + eps);
     const double slope = (product - offset * sum) * inverse;  // dweight
     const T scale = T(weight ? inverse * weight[c] : inverse), drop = T(sum / s.count);
     const T tilt = T(inverse * slope / s.count);

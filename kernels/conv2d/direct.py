@@ -215,7 +215,7 @@ def _correlate(
     width = _width(K, x.dtype)
     panels, depth = -(-K // width), taps.size * C
     work = N * plane.rows * plane.columns * panels * width * depth / MULTIPLICATIONS
-    packed = np.empty((panels, depth, width), x.dtype)
+    packed = buffers.empty((panels, depth, width), x.dtype)
     R_S = w.shape[2] * w.shape[3]
     k_step, c_step = (R_S, K * R_S) if turned else (C * R_S, R_S)
     flat = np.ascontiguousarray(w).reshape(-1)
@@ -312,13 +312,13 @@ def _correlate_task(
                     if inside:
                         multiply_tile(
                             width // lanes, x, ((n * H + h) * W + left) * C + a, place[t:], pitch,
-                            1, w, b, sums, t * width, width,
+                            1, w, b, width, sums, t * width, width,
                             min(outer, R - r), min(inner, run - k), r + k,
                         )  # fmt: skip
                     else:
                         multiply_tile(
                             width // lanes, lines, a, place[t:], pitch,
-                            1, w, b, sums, t * width, width,
+                            1, w, b, width, sums, t * width, width,
                             min(outer, R - r), min(inner, run - k), r + k,
                         )  # fmt: skip
         channel = panel * width
@@ -395,12 +395,12 @@ def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
                 if inside:
                     multiply_tile(
                         width // lanes, x, ((n * H + h) * W + left) * C, place[j:],
-                        plane.row_stride * pitch, plane.column_stride * C, packed, 0,
+                        plane.row_stride * pitch, plane.column_stride * C, packed, 0, width,
                         sums, c, width, rows, columns, item - first_item,
                     )  # fmt: skip
                 else:
                     multiply_tile(
                         width // lanes, lines, 0, place[j:],
-                        plane.row_stride * pitch, plane.column_stride * C, packed, 0,
+                        plane.row_stride * pitch, plane.column_stride * C, packed, 0, width,
                         sums, c, width, rows, columns, item - first_item,
                     )  # fmt: skip

@@ -273,6 +273,7 @@ def _correlate_task(task, x, w, bias, y, phases, starts, plan, depth):
                     row[i] = (group * filters + k_first + min(k + i, depth - 1)) * J
                 multiply_tile(
                     last - first, w, c * plan.taps, row, 0, 1, tile, 0,
+                    (last - first) * plan.lanes,
                     sums, k * line + t, line, 1, count, c,
                 )  # fmt: skip
     for k in range(depth):
@@ -371,7 +372,7 @@ def _sum_weights_task(task, x, dy, sums, phases, starts, plan, groups):
                 for i in range(ROWS):  # rows beyond the last repeat it
                     row[i] = starts[min(j + i, channels * plan.taps - 1)]
                 multiply_tile(
-                    last - first, grid, 0, row, plan.width, 1, transposed, 0,
+                    last - first, grid, 0, row, plan.width, 1, transposed, 0, padded,
                     sums, (task * height + j) * line + k, line, rows, Q, item - first_item,
                 )  # fmt: skip
 

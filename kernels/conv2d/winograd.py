@@ -292,7 +292,7 @@ def _multiply_task(
                 for i in range(ROWS):  # rows beyond the last repeat it
                     row[i] = min(t + i, tiles - 1) * width
                 multiply_tile(
-                    VECTORS, V, position * v_stride + group * plane, row, plane, 1, U, u,
+                    VECTORS, V, position * v_stride + group * plane, row, plane, 1, U, u, width,
                     Y, position * y_stride + panel * plane + t * width, width,
                     min(depth, groups - group), width, group,
                 )  # fmt: skip
@@ -317,7 +317,7 @@ def _sum_products_task(
                     row[i] = group * plane + channel
                 multiply_tile(
                     VECTORS, V, position * v_stride + t * width, row, 0, width,
-                    D, position * d_stride + panel * plane + t * width,
+                    D, position * d_stride + panel * plane + t * width, width,
                     dU, position * u_stride + (panel * height + c) * width, width,
                     1, min(WEIGHT_DEPTH, tiles - t), first + t,
                 )  # fmt: skip

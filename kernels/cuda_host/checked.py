@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..cuda_source import shown
-from .symbols import shared_variables, source_line
+from ..cuda_source import shared_declarations, shown
+from .symbols import Shared, shared_variables, source_line
 
 if TYPE_CHECKING:
     from .library import Access, Entry, Launch, Region, Report
@@ -114,6 +114,7 @@ class Where:
     def __init__(self, entry: Entry, launch: Launch, blocks: Sequence[Block]) -> None:
         self._entry, self._launch, self._blocks = entry, launch, blocks
         self._statics = shared_variables(entry.library.path)
+        self._declarations = shared_declarations(entry.library.file, entry.signature)
 
     def element(self, address: int, size: int) -> tuple[str, str]:
         """("x", "[0, 3]") for an address; ("", "") for one in no array."""
@@ -124,19 +125,40 @@ class Where:
                 return block.name, f"[{', '.join(str(i) for i in index)}]"
         offset = address - self._launch.dynamic
         if 0 <= offset < self._launch.shared_bytes:
-            return "dynamic shared memory", f" from byte {offset}"
+            return "smem", f" + {offset} bytes"
         for variable in self._statics:
             offset = address - self._launch.statics - variable.offset
             if 0 <= offset < variable.bytes:
-                return variable.name, f"[{offset // size}]" if variable.bytes > size else ""
+                shape, itemsize = self._declared(variable, size)
+                index = np.unravel_index(offset // itemsize, shape)
+                return variable.name, f"[{', '.join(map(str, index))}]" if shape else ""
         return "", ""
+
+    def _declared(self, variable: Shared, size: int) -> tuple[tuple[int, ...], int]:
+        """Shape and size of an element, as the source declares it where that is plain to see."""
+        shape, dtype = self._declarations.get(variable.name, ((), None))
+        itemsize = size if dtype is None else dtype.itemsize
+        count = variable.bytes // itemsize
+        if int(np.prod(shape)) != count or count * itemsize != variable.bytes:
+            shape = (count,) if count > 1 else ()
+        return shape, itemsize
+
+    def value(self, access: Access) -> np.ndarray:
+        """What was read or written, as numbers of the array's type."""
+        name, _ = self.element(access.address, access.bytes)
+        found = next((b.array.dtype for b in self._blocks if b.name == name), None)
+        if found is None:
+            found = self._declarations.get(name, ((), None))[1]
+        if found is None or access.bytes % found.itemsize:
+            found = np.dtype({8: np.float64}.get(access.bytes, np.float32))
+        return np.frombuffer(bytes(access.value)[: access.bytes], found)
 
     def near(self, address: int) -> str:
         """For an address outside: how far from which array."""
         size = self._launch.shared_bytes
         offset = address - self._launch.dynamic
         if 0 <= offset < MOST_SHARED:
-            return f"byte {offset} of dynamic shared memory, of which there are {size}"
+            return f"smem + {offset} bytes, but there are {size} bytes of dynamic shared memory"
         if address < 4096:
             return "a null pointer"
         nearest = min(
@@ -148,9 +170,7 @@ class Where:
             return f"address {address:#x}"
         array = nearest.array
         element = (address - nearest.begin) // array.itemsize
-        return (
-            f"element {element} of {nearest.name}, which has {array.size} (shape {array.shape})"
-        )
+        return f"element {element} of {nearest.name}, which has {array.size} (shape {array.shape})"
 
     def line(self, access: Access) -> str:
         if access.line:

@@ -184,6 +184,9 @@ def _worth(blocks: int, threads: int) -> int:
     return max(1, min(os.cpu_count() or 1, blocks, blocks * threads // 4000))
 
 
+# A request (trace.py) to record what one thread of a launch does.
+_traced: ContextVar[Any] = ContextVar("tinynet.cuda_host.traced", default=None)
+
 # The checker keeps its books for one launch at a time.
 _one_at_a_time = threading.Lock()
 
@@ -204,8 +207,14 @@ def run(
             known = checked.regions(blocks, Region)
             launch.regions, launch.region_count = ctypes.addressof(known), len(known)
             launch.workers = 1
+            request = _traced.get()
+            if request is not None and request.wants(entry.signature.expression):
+                request.begin(launch, Access)
             report = entry.library.launch(launch)
-            message = report and checked.Where(entry, launch, blocks).sentence(report)
+            where = checked.Where(entry, launch, blocks)
+            if launch.trace:
+                request.end(launch, where)
+            message = report and where.sentence(report)
     else:
         launch, keep = entry.prepare(grid, block, args, shared)
         report = entry.library.launch(launch)

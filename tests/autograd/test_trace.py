@@ -6,9 +6,9 @@ import threading
 
 import numpy as np
 import pytest
+import tinynet.kernels as kernels
 
 import tinynet as tn
-import tinynet.kernels as kernels
 import tinynet.nn.functional as F
 from tinynet import nn
 from tinynet.autograd import Function, trace

@@ -129,7 +129,7 @@ def change(array, part):
         (lambda losses, g: ([2.5, math.nan], g), "the loss of step 2 is nan, not 2"),
         (lambda losses, g: (losses, {"weight": g["weight"]}), r"gradients of \['weight'\], not"),
         (lambda losses, g: (losses, g | {"bias": -g["bias"]}), "bias is off by"),
-        (lambda losses, g: (losses, g | {"weight": 1.03 * g["weight"]}), "weight is off by"),
+        (lambda losses, g: (losses, g | {"weight": 1.1 * g["weight"]}), "weight is off by"),
         (lambda losses, g: (losses, g | {"weight": g["weight"].T}), "weight is off by inf"),
         (lambda losses, g: (losses, g | {"weight": change(g["weight"], 0.01)}), "weight is off"),
         (lambda losses, g: (losses, g | {"weight": np.roll(g["weight"], 4096)}), "weight is off"),
@@ -148,6 +148,14 @@ def test_rounding_is_no_mistake(right):
     losses, gradients = right
     rounded = {name: g.astype(np.float16).astype(np.float32) for name, g in gradients.items()}
     assert difference(training_answers(losses, rounded), training_answers(*right)) is None
+
+
+def test_a_gradient_that_is_only_rounding_is_compared_with_the_others(right):
+    losses, gradients = right
+    one, other = (gradients | {"noise": np.full(4, size)} for size in (1e-5, -1e-5))
+    assert difference(training_answers(losses, one), training_answers(losses, other)) is None
+    alone = [training_answers(losses, {"noise": g["noise"]}) for g in (one, other)]
+    assert "noise is off by" in difference(*alone)
 
 
 def test_missing_and_zero_arrays():

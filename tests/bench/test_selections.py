@@ -198,9 +198,10 @@ def test_kernels(inside):
 
 
 def test_every_family_is_measured():
-    from tinynet.bench.families import FAMILIES, algorithms, cases, functions
     from tinynet.kernels import ALGORITHMS
     from tinynet.kernels import FAMILIES as THERE_ARE
+
+    from tinynet.bench.families import FAMILIES, algorithms, cases, functions
 
     assert set(FAMILIES) == set(THERE_ARE)
     assert set(ALGORITHMS["conv2d"]) < set(algorithms("conv2d"))

@@ -18,11 +18,33 @@ import numpy as np
 
 # Names of NumPy's namespace, of ndarray and of linalg that CuPy 14.2 lacks (those that matter).
 LACKING = frozenset(
-    "block einsum_path errstate geomspace histogram_bin_edges insert ma matvec ndenumerate nditer "
-    "object_ polyder polyint spacing unstack vecdot vecmat matrix longdouble frompyfunc "
-    "emath lib char".split()
+    [
+        "block",
+        "einsum_path",
+        "errstate",
+        "geomspace",
+        "histogram_bin_edges",
+        "insert",
+        "ma",
+        "matvec",
+        "ndenumerate",
+        "nditer",
+        "object_",
+        "polyder",
+        "polyint",
+        "spacing",
+        "unstack",
+        "vecdot",
+        "vecmat",
+        "matrix",
+        "longdouble",
+        "frompyfunc",
+        "emath",
+        "lib",
+        "char",
+    ]
 )
-LACKING_METHODS = frozenset("ctypes getfield resize setfield setflags to_device".split())
+LACKING_METHODS = frozenset(["ctypes", "getfield", "resize", "setfield", "setflags", "to_device"])
 NOT_KEYWORDS = frozenset(("initial", "where"))  # of reductions
 
 waits = 0
@@ -171,10 +193,36 @@ def _operator(name):
 
 
 for _name in (
-    *"add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split(),
-    *"radd rsub rmul rtruediv rfloordiv rmod rpow rmatmul rand ror rxor".split(),
-    *"iadd isub imul itruediv ifloordiv imod ipow iand ior ixor".split(),
-    *"eq ne lt le gt ge neg pos abs invert divmod".split(),
+    *[
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "matmul",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+    ],
+    *[
+        "radd",
+        "rsub",
+        "rmul",
+        "rtruediv",
+        "rfloordiv",
+        "rmod",
+        "rpow",
+        "rmatmul",
+        "rand",
+        "ror",
+        "rxor",
+    ],
+    *["iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "iand", "ior", "ixor"],
+    *["eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "divmod"],
 ):
     setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
 
@@ -210,7 +258,9 @@ def _wrapped(value):
     return result
 
 
-REDUCTIONS = frozenset("sum prod max min amax amin mean any all std var".split())
+REDUCTIONS = frozenset(
+    ["sum", "prod", "max", "min", "amax", "amin", "mean", "any", "all", "std", "var"]
+)
 
 
 def _call(function, name, args, kwargs):

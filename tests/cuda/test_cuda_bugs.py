@@ -70,7 +70,8 @@ BUGS = {
         ("s[threadIdx.x + 1] = x[threadIdx.x];",),
     ),
     "past_dynamic_shared": Bug(
-        r"out of bounds: writes byte 256 of dynamic shared memory, of which there are 256, at HERE",
+        r"out of bounds: writes smem \+ 256 bytes, but there are 256 bytes of dynamic shared memory, "
+        r"at HERE",
         ("s[threadIdx.x + 1] = x[threadIdx.x];",),
     ),
     "past_registers": Bug(
@@ -87,7 +88,7 @@ BUGS = {
         ("float4 v = *reinterpret_cast<float4*>(x + 1);",),
     ),
     "misaligned_shared": Bug(
-        r"misaligned: 8 bytes at dynamic shared memory from byte 4, .* at HERE",
+        r"misaligned: 8 bytes at smem \+ 4 bytes, whose .* at HERE",
         ("float2 v = *reinterpret_cast<float2*>(s + threadIdx.x % 63);",),
     ),
     "uninitialised_static": Bug(
@@ -95,7 +96,7 @@ BUGS = {
         ("x[threadIdx.x] = s[threadIdx.x];",),
     ),
     "uninitialised_dynamic": Bug(
-        r"uninitialised: changes atomically dynamic shared memory from byte 0, .* at HERE",
+        r"uninitialised: changes atomically smem \+ 0 bytes, .* at HERE",
         ("atomicAdd(&s[0], x[threadIdx.x]);",),
     ),
     "divergent_barrier": Bug(
@@ -261,12 +262,12 @@ PLANTS = {
     ),
     "missing barrier before the tile is read": Plant(
         TILED, "tiled", "grad_weight", "conv2d/tiled.cu", BARRIER, "",
-        r"tiled_grad_weight<float>: race on [ab]\[\d+\]: .* LINE",
+        r"tiled_grad_weight<float>: race on [ab]\[\d+, \d+\]: .* LINE",
         "sum += a[y][i]",
     ),
     "missing barrier before the tile is refilled": Plant(
         TILED, "tiled", "forward", "conv2d/tiled.cu", BARRIER, "",
-        r"tiled_forward<float>: race on [ab]\[\d+\]: .* LINE",
+        r"tiled_forward<float>: race on [ab]\[\d+, \d+\]: .* LINE",
         "sum += a[y][i]", nth=1,
     ),
     "missing barrier, register tiles": Plant(
@@ -284,7 +285,7 @@ PLANTS = {
     "missing barrier, tensor cores": Plant(
         TENSOR, "implicit_gemm_tf32", "grad_input", "tensor_core_tile.cuh",
         "      __syncthreads();\n", "",
-        r"implicit_gemm_tf32_grad_input<.*>: race on dynamic shared memory from byte \d+: .* LINE",
+        r"implicit_gemm_tf32_grad_input<.*>: race on smem \+ \d+ bytes: .* LINE",
         "b[j][e] = to_tf32(",
     ),
     "pieces of a sum collide": Plant(

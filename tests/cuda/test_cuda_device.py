@@ -12,10 +12,11 @@ import sys
 import fake_cupy
 import numpy as np
 import pytest
-import tinynet
 import tinynet.kernels as kernels
-from tinynet import nn
 from tinynet.kernels import reports
+
+import tinynet
+from tinynet import nn
 from tinynet.models.lenet5 import LeNet5
 from tinynet.models.vgg import VGG
 from tinynet.nn import functional as F
@@ -68,7 +69,8 @@ def outputs_and_gradients(row, device):
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_operation(gpu, row):
     """Values and derivatives as on the CPU, and nothing came back by way of the CPU."""
-    wanted = outputs_and_gradients(row, "cpu")
+    with kernels.use("reference"):
+        wanted = outputs_and_gradients(row, "cpu")
     got = outputs_and_gradients(row, "cuda")
     for a, b in zip(got, wanted, strict=True):
         assert (a is None) == (b is None)
@@ -139,10 +141,11 @@ def agree(one, other, tolerance):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_training_through_the_emulator(network):
+@pytest.mark.parametrize("backend", ["reference", pytest.param("cpu", marks=pytest.mark.slow)])
+def test_training_through_the_emulator(network, backend):
     """Two steps with every kernel of the network in CUDA C++, on NumPy arrays."""
     ours = trained(network, "cpu", OPTIMIZERS["SGD"], backend="cuda-host")
-    agree(ours, trained(network, "cpu", OPTIMIZERS["SGD"], backend="cpu"), 2e-5)
+    agree(ours, trained(network, "cpu", OPTIMIZERS["SGD"], backend=backend), 2e-5)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -150,7 +153,7 @@ def test_training_through_the_emulator(network):
 def test_training_on_the_gpu(gpu, network, optimizer):
     """The same, on the GPU's arrays; Adam divides by what is nearly 0, and so is less exact."""
     ours = trained(network, "cuda", OPTIMIZERS[optimizer])
-    theirs = trained(network, "cpu", OPTIMIZERS[optimizer])
+    theirs = trained(network, "cpu", OPTIMIZERS[optimizer], backend="reference")
     agree(ours, theirs, 2e-5 if optimizer == "SGD" else 3e-3)
 
 
@@ -187,8 +190,8 @@ def test_a_label_that_is_no_class_is_raised_when_the_loss_is_read(gpu):
     with pytest.raises(IndexError, match=r"target\[2\] = 10 is not a class: logits are \(N, C\)"):
         loss.item()
     assert np.isnan(loss.item())  # said once
+    F.cross_entropy(logits, tinynet.tensor([-1, 1, 1, 3]).cuda())
     with pytest.raises(IndexError, match=r"target\[0\] = -1 is not a class"):
-        F.cross_entropy(logits, tinynet.tensor([-1, 1, 1, 3]).cuda())
         tinynet.cuda.synchronize()
 
 
@@ -255,7 +258,7 @@ def test_numbers_from_the_cpu(gpu):
 )
 def test_mixed_devices_are_refused_with_a_sentence(gpu, mix):
     x, y = tinynet.ones(2, 2, device="cuda"), tinynet.ones(2, 2)
-    with pytest.raises(RuntimeError, match=r"(?s)same device, but found cpu and cuda:0.*\.to\(dev"):
+    with pytest.raises(RuntimeError, match=r"same device, but found .* and .*\.to\(device"):
         mix(x, y)
 
 
@@ -301,10 +304,11 @@ def test_every_optimizer(gpu, name):
         model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).to(device)
         optimizer = getattr(tinynet.optim, name)(model.parameters(), lr=0.1)
         x = tinynet.randn(3, 4).to(device)
-        for _ in range(3):
-            optimizer.zero_grad()
-            model(x).square().sum().backward()
-            optimizer.step()
+        with kernels.use("reference" if device == "cpu" else None):
+            for _ in range(3):
+                optimizer.zero_grad()
+                model(x).square().sum().backward()
+                optimizer.step()
         results.append([p.detach().cpu().numpy() for p in model.parameters()])
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
@@ -381,7 +385,7 @@ def test_without_a_gpu_the_reason_and_the_cure(monkeypatch):
 
     monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", none)
     assert not tinynet.cuda.is_available()
-    with pytest.raises(RuntimeError, match="no GPU can be used .*InsufficientDriver.*use device"):
+    with pytest.raises(RuntimeError, match=r"no GPU can be used .*InsufficientDriver.*use device"):
         tinynet.ones(1).cuda()
 
 

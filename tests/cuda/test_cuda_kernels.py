@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tinynet.kernels as kernels
-from tinynet.kernels import cuda_host, matmul, precision, tiles
+from tinynet.kernels import cuda_host, precision, tiles
 from tinynet.kernels.batch_norm.cases import CASES as BATCH_NORM
 from tinynet.kernels.conv2d import cuda_im2col, cuda_winograd
 from tinynet.kernels.conv2d.cases import CASES as CONV2D
@@ -14,6 +14,7 @@ from tinynet.kernels.matmul.cases import CASES as MATMUL
 from tinynet.kernels.optimizer.cases import CASES as OPTIMIZER
 from tinynet.kernels.pointwise.cases import CASES as POINTWISE
 from tinynet.kernels.pool2d.cases import CASES as POOL2D
+from tinynet.kernels.pool2d.dims import Pool2dDims
 from tinynet.kernels.samples import rounding
 
 DTYPES = ("float32", "float64")
@@ -44,17 +45,25 @@ def run(conv2d, case, x, w, bias, dy):
     }
 
 
+def on_cpu(family, algorithm="auto"):
+    """A family's CUDA kernels, for NumPy arrays."""
+    with kernels.use("cuda-host", **{family: algorithm}) as backend:
+        return getattr(backend, family)
+
+
+cuda = on_cpu  # tests/gpu puts the GPU in its place
+
+
 def both(family):
     """The family's reference and its CUDA kernels."""
-    with kernels.use("reference") as reference, kernels.use("cuda-host") as cuda:
-        return getattr(reference, family), getattr(cuda, family)
+    with kernels.use("reference") as reference:
+        return getattr(reference, family), cuda(family)
 
 
 def check_conv2d(case, algorithm, dtype, rounded=lambda a: a, growth=None):
     """Within the bound that holds for sums of so many products, times what `growth` says."""
     x, w, bias, dy = case.arrays(dtype)
-    with kernels.use("cuda-host", conv2d=algorithm) as backend:
-        results = run(backend.conv2d, case, x, w, bias, dy)
+    results = run(cuda("conv2d", algorithm), case, x, w, bias, dy)
     reference, _ = both("conv2d")
     exact = [rounded(a).astype(np.float64) for a in (x, w)]
     exact += [None if bias is None else bias.astype(np.float64), rounded(dy).astype(np.float64)]
@@ -111,20 +120,14 @@ def test_conv2d_tf32(case):
 
 def test_tf32_is_only_for_those_who_ask(monkeypatch):
     case = TILED_CASES[0]
-    x, w, bias, _ = case.arrays("float32")
-    with kernels.use("cuda-host") as backend:
-        full = backend.conv2d.forward(x, w, bias, dims=case.dims)
-        monkeypatch.setitem(precision.tf32, "conv2d", True)
-        rounded = backend.conv2d.forward(x, w, bias, dims=case.dims)
-        double = backend.conv2d.forward(
-            *(a.astype(np.float64) for a in (x, w, bias)), dims=case.dims
-        )
-    wanted = both("conv2d")[0].forward(
-        *(a.astype(np.float64) for a in (x, w, bias)), dims=case.dims
-    )
-    assert 1e-4 < abs(rounded - wanted).max() < 0.1
-    assert abs(full - wanted).max() < 1e-4
-    assert abs(double - wanted).max() < 1e-12
+    arrays = x, w, bias = case.arrays("float32")[:3]
+    exact = [a.astype(np.float64) for a in arrays]
+    reference, conv2d = both("conv2d")
+    wanted = reference.forward(*exact, dims=case.dims)
+    assert abs(conv2d.forward(x, w, bias, dims=case.dims) - wanted).max() < 1e-4
+    monkeypatch.setitem(precision.tf32, "conv2d", True)
+    assert 1e-4 < abs(conv2d.forward(x, w, bias, dims=case.dims) - wanted).max() < 0.1
+    assert abs(conv2d.forward(*exact, dims=case.dims) - wanted).max() < 1e-12
 
 
 WINOGRAD_CASES = [
@@ -171,9 +174,9 @@ def test_conv2d_with_relu(algorithm):
     case = Conv2dCase("", (2, 3, 6, 7), (9, 3, 3, 3), padding=1, bias=True)
     x, w, bias, _ = case.arrays("float32")
     x[1, 2, 3, 4] = np.nan
-    with kernels.use("cuda-host", conv2d=algorithm) as backend:
-        y = backend.conv2d.forward(x, w, bias, dims=case.dims)
-        activated = backend.conv2d.forward(x, w, bias, dims=case.dims, relu=True)
+    conv2d = cuda("conv2d", algorithm)
+    y = conv2d.forward(x, w, bias, dims=case.dims)
+    activated = conv2d.forward(x, w, bias, dims=case.dims, relu=True)
     assert np.isnan(y).any()
     assert (y < 0).any()
     np.testing.assert_array_equal(activated, np.maximum(y, 0))
@@ -187,9 +190,9 @@ def test_infinities_and_nan_stay_where_they_belong(algorithm):
     case = Conv2dCase("", x.shape, (3, 1, 3, 3), padding=1)
     _, w, _, dy = case.arrays("float32")
     reference, _ = both("conv2d")
-    with np.errstate(invalid="ignore"), kernels.use("cuda-host", conv2d=algorithm) as backend:
+    with np.errstate(invalid="ignore"):
         wanted = run(reference, case, x, abs(w), None, dy)
-        got = run(backend.conv2d, case, x, abs(w), None, dy)
+        got = run(cuda("conv2d", algorithm), case, x, abs(w), None, dy)
     for name in wanted:
         np.testing.assert_allclose(got[name], wanted[name], rtol=1e-4, atol=1e-4)
 
@@ -228,8 +231,8 @@ def matrices(size, transposed):
 def check_matmul(arrays, tf32=False, monkeypatch=None):
     if tf32:
         monkeypatch.setitem(precision.tf32, "matmul", True)
-    reference, cuda = both("matmul")
-    c = cuda.matmul(*arrays)
+    reference, ours = both("matmul")
+    c = ours.matmul(*arrays)
     a, b = ((to_tf32(x) if tf32 else x).astype(np.float64) for x in arrays)
     bound = rounding(a.shape[-1], c.dtype) * reference.matmul(abs(a), abs(b))
     assert c.dtype == arrays[0].dtype
@@ -242,22 +245,22 @@ def check_matmul(arrays, tf32=False, monkeypatch=None):
 def test_pool2d(case, dtype):
     x, dy = case.arrays(dtype)
     dims, tolerance = case.dims, case.tolerance(dtype)
-    reference, cuda = both("pool2d")
+    reference, ours = both("pool2d")
     y, index = reference.max_forward(x, dims=dims)
-    got_y, got_index = cuda.max_forward(x, dims=dims)
+    got_y, got_index = ours.max_forward(x, dims=dims)
     np.testing.assert_array_equal(got_y, y)
     np.testing.assert_array_equal(got_index, index)
     assert (got_y.dtype, got_index.dtype) == (dtype, np.int64)
-    np.testing.assert_array_equal(cuda.max_gather(x, index, dims=dims), y)
+    np.testing.assert_array_equal(ours.max_gather(x, index, dims=dims), y)
     dx = reference.max_backward(dy, index, dims=dims)
     np.testing.assert_allclose(
-        cuda.max_backward(dy, index, dims=dims), dx, rtol=tolerance, atol=tolerance
+        ours.max_backward(dy, index, dims=dims), dx, rtol=tolerance, atol=tolerance
     )
     if dims.dilation != (1, 1) or case.values == "infinite":
         return
     for options in AVERAGES:
         for name, a in (("avg_forward", x), ("avg_backward", dy)):
-            got = getattr(cuda, name)(a, dims=dims, **options)
+            got = getattr(ours, name)(a, dims=dims, **options)
             wanted, size = (getattr(reference, name)(v, dims=dims, **options) for v in (a, abs(a)))
             assert got.dtype == dtype
             np.testing.assert_array_equal(np.isnan(got), np.isnan(wanted))
@@ -269,7 +272,7 @@ def test_pool2d(case, dtype):
 @pytest.mark.parametrize("case", smaller(BATCH_NORM), ids=by_name)
 def test_batch_norm(case, dtype):
     x, weight, bias, dy = case.arrays(dtype)
-    reference, cuda = both("batch_norm")
+    reference, ours = both("batch_norm")
     _, mean, var = reference.forward(x, weight, bias, eps=case.eps)
     results = [
         (
@@ -277,7 +280,7 @@ def test_batch_norm(case, dtype):
             f.normalize(x, mean, var, weight, bias, eps=case.eps),
             *f.backward(dy, x, weight, mean, var, eps=case.eps),
         )
-        for f in (cuda, reference)
+        for f in (ours, reference)
     ]
     for a, b in zip(*results, strict=True):
         assert a.dtype == dtype
@@ -293,12 +296,12 @@ def test_batch_norm_in_several_chunks(dtype):
     x = (1e3 + 1e-2 * rng.standard_normal((70, 3, 9, 11))).astype(dtype)
     dy = rng.standard_normal(x.shape).astype(dtype)
     exact, exact_dy = x.astype(np.float64), dy.astype(np.float64)
-    reference, cuda = both("batch_norm")
-    y, mean, var = cuda.forward(x, None, None, eps=1e-10)
+    reference, ours = both("batch_norm")
+    y, mean, var = ours.forward(x, None, None, eps=1e-10)
     wanted_y, wanted_mean, wanted_var = reference.forward(exact, None, None, eps=1e-10)
     np.testing.assert_allclose(var, wanted_var, rtol=1e-6)
     np.testing.assert_allclose(y, wanted_y, atol=1e-5)
-    dx, dweight, dbias = cuda.backward(dy, x, None, mean, var, eps=1e-10)
+    dx, dweight, dbias = ours.backward(dy, x, None, mean, var, eps=1e-10)
     wanted = reference.backward(exact_dy, exact, None, wanted_mean, wanted_var, eps=1e-10)
     np.testing.assert_allclose(dx, wanted[0], atol=1e-4 * abs(wanted[0]).max())
     np.testing.assert_allclose(dweight, wanted[1], rtol=1e-4, atol=1e-3)
@@ -309,13 +312,13 @@ def test_batch_norm_in_several_chunks(dtype):
 @pytest.mark.parametrize("case", smaller(CROSS_ENTROPY), ids=by_name)
 def test_cross_entropy(case, dtype):
     logits, target, dloss = case.arrays(dtype)
-    reference, cuda = both("cross_entropy")
+    reference, ours = both("cross_entropy")
     *wanted, count = reference.forward(logits, target, ignore_index=case.ignore_index)
-    *got, ours = cuda.forward(logits, target, ignore_index=case.ignore_index)
-    assert int(ours) == count
+    *got, kept = ours.forward(logits, target, ignore_index=case.ignore_index)
+    assert int(kept) == count
     inputs = dloss, logits, target, wanted[1]
     wanted.append(reference.backward(*inputs, ignore_index=case.ignore_index))
-    got.append(cuda.backward(*inputs, ignore_index=case.ignore_index))
+    got.append(ours.backward(*inputs, ignore_index=case.ignore_index))
     tolerance = case.tolerance(dtype)
     for a, b in zip(got, wanted, strict=True):
         assert a.dtype == dtype
@@ -325,22 +328,22 @@ def test_cross_entropy(case, dtype):
 @pytest.mark.parametrize("target", [[0, 1, 10, 11], [0, -1, 0, 0], [3, 0, 0, 2**40]], ids=str)
 def test_a_label_that_is_no_class(target):
     logits, target = np.zeros((4, 10)), np.array(target)
-    reference, cuda = both("cross_entropy")
+    reference, ours = both("cross_entropy")
     with pytest.raises(IndexError) as theirs:
         reference.forward(logits, target, ignore_index=-100)
-    with pytest.raises(IndexError) as ours:
-        cuda.forward(logits, target, ignore_index=-100)
+    with pytest.raises(IndexError) as raised:
+        ours.forward(logits, target, ignore_index=-100)
     if abs(target).max() < 2**31:  # the note has room for 32 bits of the label
-        assert str(ours.value) == str(theirs.value)
-    cuda.forward(logits, np.zeros(4, int), ignore_index=-100)  # and is not raised twice
+        assert str(raised.value) == str(theirs.value)
+    ours.forward(logits, np.zeros(4, int), ignore_index=-100)  # and is not raised twice
 
 
 def test_rows_without_a_softmax_are_nan():
     logits = np.array([[np.inf, 0.0], [np.nan, 0.0], [-np.inf, -np.inf], [0.0, 0.0]])
-    _, cuda = both("cross_entropy")
-    loss, logsumexp, _ = cuda.forward(logits, np.zeros(4, int), ignore_index=-100)
+    _, ours = both("cross_entropy")
+    loss, logsumexp, _ = ours.forward(logits, np.zeros(4, int), ignore_index=-100)
     np.testing.assert_array_equal(np.isnan(loss), [True, True, True, False])
-    dx = cuda.backward(np.ones(4), logits, np.zeros(4, int), logsumexp, ignore_index=-100)
+    dx = ours.backward(np.ones(4), logits, np.zeros(4, int), logsumexp, ignore_index=-100)
     assert np.isnan(dx[1]).all()
     np.testing.assert_allclose(dx[3], [-0.5, 0.5])
 
@@ -350,8 +353,8 @@ def test_rows_without_a_softmax_are_nan():
 def test_dropout(case, dtype):
     """The same bits as everywhere."""
     (x,) = case.arrays(dtype)
-    reference, cuda = both("dropout")
-    got = cuda.apply(x, p=case.p, key=case.key)
+    reference, ours = both("dropout")
+    got = ours.apply(x, p=case.p, key=case.key)
     assert got.dtype == dtype
     np.testing.assert_array_equal(got, reference.apply(x, p=case.p, key=case.key))
 
@@ -360,12 +363,12 @@ def test_dropout(case, dtype):
 @pytest.mark.parametrize("case", smaller(OPTIMIZER), ids=by_name)
 def test_optimizer(case, dtype):
     wanted, got, before = case.arrays(dtype), case.arrays(dtype), case.arrays(dtype)
-    reference, cuda = both("optimizer")
+    reference, ours = both("optimizer")
     getattr(reference, case.step)(*wanted, **case.options)
-    getattr(cuda, case.step)(*got, **case.options)
+    getattr(ours, case.step)(*got, **case.options)
     tolerance = case.tolerance(dtype)
-    for ours, theirs in zip(got, wanted, strict=True):
-        for a, b in zip(ours or (), theirs or (), strict=True):
+    for mine, theirs in zip(got, wanted, strict=True):
+        for a, b in zip(mine or (), theirs or (), strict=True):
             assert a.dtype == dtype
             np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
     for changed, grad, a, b in zip(got[0], got[1], before[0], before[1], strict=True):
@@ -378,9 +381,9 @@ def test_more_parameters_than_one_launch_takes():
     shapes = [(int(n),) for n in rng.integers(0, 3000, 150)]
     params, grads, buffers = ([rng.standard_normal(s) for s in shapes] for _ in range(3))
     wanted = [p.copy() for p in params], [b.copy() for b in buffers]
-    reference, cuda = both("optimizer")
+    reference, ours = both("optimizer")
     reference.sgd_step(wanted[0], grads, wanted[1], lr=0.1, momentum=0.9)
-    cuda.sgd_step(params, grads, buffers, lr=0.1, momentum=0.9)
+    ours.sgd_step(params, grads, buffers, lr=0.1, momentum=0.9)
     for got, want in zip((*params, *buffers), (*wanted[0], *wanted[1]), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-14, atol=1e-14)
 
@@ -390,9 +393,9 @@ def test_norm(dtype):
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(s).astype(dtype) for s in [(3, 4), (3000,), (), (0, 2)] * 20]
     arrays[0] = arrays[0].T
-    reference, cuda = both("optimizer")
-    assert cuda.norm(arrays) == pytest.approx(reference.norm(arrays), rel=1e-13)
-    assert cuda.norm([]) == 0
+    reference, ours = both("optimizer")
+    assert ours.norm(arrays) == pytest.approx(reference.norm(arrays), rel=1e-13)
+    assert ours.norm([]) == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -400,8 +403,8 @@ def test_norm(dtype):
 @pytest.mark.parametrize("case", smaller(POINTWISE), ids=by_name)
 def test_pointwise(case, function, dtype):
     (x,) = case.arrays(dtype)
-    reference, cuda = both("pointwise")
-    got = getattr(cuda, function)(x)
+    reference, ours = both("pointwise")
+    got = getattr(ours, function)(x)
     assert got.dtype == dtype
     wanted = getattr(reference, function)(x.astype(np.float64))
     np.testing.assert_allclose(got, wanted, rtol=case.tolerance(dtype))
@@ -411,27 +414,23 @@ def everything():
     """One result of every kernel, in both dtypes, as bytes."""
     results = []
     for dtype in DTYPES:
-        case = TILED_CASES[1]
         for algorithm in kernels.algorithms("conv2d", "cuda-host"):
-            with kernels.use("cuda-host", conv2d=algorithm) as backend:
-                results += run(backend.conv2d, case, *case.arrays(dtype)).values()
-        with kernels.use("cuda-host", conv2d="winograd") as backend:
-            case = WINOGRAD_CASES[1]
-            results += run(backend.conv2d, case, *case.arrays(dtype)).values()
+            case = WINOGRAD_CASES[1] if algorithm.startswith("winograd") else TILED_CASES[1]
+            results += run(cuda("conv2d", algorithm), case, *case.arrays(dtype)).values()
         rng = np.random.default_rng(0)
         x, dy = rng.standard_normal((2, 6, 5, 20, 24)).astype(dtype)
-        dims = POOL2D[4].dims.of(x.shape, kernel_size=3, stride=2, padding=1)
-        y, index = backend.pool2d.max_forward(x, dims=dims)
-        results += [y, backend.pool2d.max_backward(y, index, dims=dims)]
-        results += [backend.pool2d.avg_backward(y, dims=dims)]
-        y, mean, var = backend.batch_norm.forward(x, None, None, eps=1e-5)
-        results += [y, mean, var, *backend.batch_norm.backward(dy, x, None, mean, var, eps=1e-5)]
+        dims = Pool2dDims.of(x.shape, kernel_size=3, stride=2, padding=1)
+        pool2d, batch_norm = cuda("pool2d"), cuda("batch_norm")
+        y, index = pool2d.max_forward(x, dims=dims)
+        results += [y, pool2d.max_backward(y, index, dims=dims), pool2d.avg_backward(y, dims=dims)]
+        y, mean, var = batch_norm.forward(x, None, None, eps=1e-5)
+        results += [y, mean, var, *batch_norm.backward(dy, x, None, mean, var, eps=1e-5)]
         logits, target = x.reshape(-1, 80), rng.integers(0, 80, 180)
-        loss, logsumexp, count = backend.cross_entropy.forward(logits, target, ignore_index=3)
+        loss, logsumexp, count = cuda("cross_entropy").forward(logits, target, ignore_index=3)
         inputs = loss, logits, target, logsumexp
-        results += [loss, count, backend.cross_entropy.backward(*inputs, ignore_index=3)]
-        results += [backend.matmul.matmul(logits, logits.T), backend.dropout.apply(x, p=0.3, key=1)]
-        results += [np.float64(backend.optimizer.norm([x, dy]))]
+        results += [loss, count, cuda("cross_entropy").backward(*inputs, ignore_index=3)]
+        results += [cuda("matmul").matmul(logits, logits.T), cuda("dropout").apply(x, p=0.3, key=1)]
+        results += [cuda("pointwise").tanh(x), np.float64(cuda("optimizer").norm([x, dy]))]
     return [np.asarray(a).tobytes() for a in results]
 
 
@@ -447,7 +446,7 @@ def test_the_order_of_the_threads_does_not_matter():
 
 def test_batches_beyond_the_grid(monkeypatch):
     """A grid has at most 65535 layers; more are further launches."""
-    monkeypatch.setattr(matmul.cuda, "LARGEST_GRID_Z", 3)
+    monkeypatch.setattr("tinynet.kernels.matmul.cuda.LARGEST_GRID_Z", 3)
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((7, 2, 3)), rng.standard_normal((7, 3, 4))
     np.testing.assert_allclose(both("matmul")[1].matmul(a, b), a @ b, rtol=1e-13)

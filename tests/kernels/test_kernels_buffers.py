@@ -44,17 +44,16 @@ def test_small_arrays_are_numpys_own(pool):
 
 
 def test_a_much_larger_memory_is_kept_for_larger_arrays_while_there_is_room(pool):
-    a, b = pool.empty(floats(40), np.float32), pool.empty(floats(40), np.float32)
+    a, b = pool.empty(floats(12), np.float32), pool.empty(floats(12), np.float32)
     del a
-    small = pool.empty(floats(4), np.float32)
-    assert pool.lent == 80 * MB  # no room for fresh memory: the larger one is taken
-    del b, small
-    pool.clear()
-    a = pool.empty(floats(40), np.float32)
-    b = pool.empty(floats(40), np.float32)
-    pool.most_lent += 4 * MB
-    del a
-    small = pool.empty(floats(4), np.float32)
+    small = pool.empty(floats(8), np.float32)
+    assert pool.lent == 24 * MB  # no room for fresh memory: the larger one is taken
+    del small
+    smaller = pool.empty(floats(4), np.float32)
+    assert pool.lent == pool.held == 16 * MB  # it was much too large, and had to go
+    del smaller
+    pool.most_lent += 8 * MB
+    small = pool.empty(floats(8), np.float32)
     assert pool.lent == b.nbytes + small.nbytes
 
 

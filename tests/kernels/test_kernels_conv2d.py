@@ -249,3 +249,19 @@ def test_expected_error(algorithm):
         )
         error = abs(got[direction] - exact[direction]).max() / abs(exact[direction]).max()
         assert expected.error / 20 < error <= expected.error
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", SMALLER, ids=lambda case: case.name)
+def test_fft_agrees_with_the_definition(case, dtype):
+    """Errors of a transform are relative to the largest of its numbers: log2(size) roundings each
+    way (Higham 2002, 24.1), a few eps each."""
+    x, w, bias, dy = case.arrays(dtype)
+    exact = [None if a is None else a.astype(np.float64) for a in (x, w, bias, dy)]
+    wanted = run(case, "im2col", *exact)
+    sizes = run(case, "im2col", *(None if a is None else abs(a) for a in exact))
+    for name, got in run(case, "fft", x, w, bias, dy).items():
+        assert got.dtype == dtype
+        assert got.shape == wanted[name].shape
+        bound = 30 * np.finfo(dtype).eps * sizes[name].max(initial=0)
+        assert abs(got - wanted[name]).max(initial=0) <= bound, name

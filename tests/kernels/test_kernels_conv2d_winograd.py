@@ -72,14 +72,28 @@ TAKEN += [
 ]
 
 
+EACH = [
+    (m, case, dtype)
+    for case in TAKEN
+    for m in ((4, 2) if case.dims.R == 3 else (2,))  # F(4, 5) would need eight points
+    for dtype in ("float32", "float64")
+]
+
+
+def slow(m, dtype):  # compiles seven kernels more
+    return [pytest.mark.slow] if (m, dtype) == (2, "float64") else []
+
+
 @both_orders
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", TAKEN, ids=lambda case: case.name)
-@pytest.mark.parametrize("m", [4, 2])
+@pytest.mark.parametrize(
+    ("m", "case", "dtype"),
+    [
+        pytest.param(*each, marks=slow(each[0], each[2]), id=f"{each[0]}-{each[1].name}-{each[2]}")
+        for each in EACH
+    ],
+)
 def test_agrees_with_the_definition(m, case, dtype, channels_last, monkeypatch):
     """Within the stated error, relative to the largest sum of absolute values."""
-    if m == 4 and case.dims.R == 5:
-        m = 2  # F(4, 5) would need eight points, whose errors are too large
     monkeypatch.setattr(winograd, "tile_size", lambda dims: m)
     x, w, bias, dy = case.arrays(dtype)
     x, dy = in_order(x, channels_last), in_order(dy, channels_last)
@@ -131,7 +145,7 @@ def test_the_chosen_points_are_better_than_the_usual_ones(monkeypatch):
     assert error() > 3 * ours
 
 
-@pytest.mark.parametrize("r", [3, 5])
+@pytest.mark.parametrize("r", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_adjoints(r):
     """<conv(x, w), dy> = <x, grad_input(dy, w)> = <w, grad_weight(dy, x)>."""
     case = Conv2dCase("", (2, 18, 11, 14), (17, 18, r, r), padding=(2, 1))

@@ -229,9 +229,8 @@ def test_alexnets_loss_falls_at_224(photos, tmp_path, seed):
 def test_vggs_loss_falls_at_224(photos, tmp_path):
     """The published recipe with batches of 8: from ln 3 in 18 steps."""
     choices = {"epochs": 3, "batch_size": 8}
-    losses, tests = published(photos, tmp_path / "run", "vgg11", 0, **choices)
+    losses, _ = published(photos, tmp_path / "run", "vgg11", 0, **choices)
     assert losses[-1] < losses[0] - 0.2
-    assert tests[-1] < 0.8
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import tinynet as tn
 import tinynet.nn.functional as F
 from tinynet import nn
 from tinynet.models import get_model
-from tinynet.viz.pages import windows
+from tinynet.viz.pages import tables, windows
 
 # What to do before the picture is taken, and how high the picture is.
 PAGES = {
@@ -22,6 +22,9 @@ PAGES = {
     "vgg16": ("go(data.events.length - 60)", 760),
     "conv2d": ("", 2000),
     "max_pool2d": ("", 1300),
+    "batch_norm": ("", 1500),
+    "cross_entropy": ("", 1100),
+    "broadcasting": ("", 1100),
 }
 WIDTHS = {"wide": 1280, "phone": 390}
 
@@ -54,6 +57,9 @@ def write_pages(folder):
         ledger.save(folder / f"{name}.html")
     windows.conv2d_page(folder / "conv2d.html", padding=1)
     windows.max_pool2d_page(folder / "max_pool2d.html", kernel=3, stride=2, padding=1)
+    tables.batch_norm_page(folder / "batch_norm.html")
+    tables.cross_entropy_page(folder / "cross_entropy.html")
+    tables.broadcasting_page(folder / "broadcasting.html", x_shape=(3, 1), y_shape=(4,))
 
 
 def main(folder):

@@ -20,6 +20,7 @@ from typing import Any
 
 from . import observe
 from .formula import description, formulas, input_names, name_of, source_line
+from .function import FunctionNode
 from .ledger import Contribution, Input, Leaf, Ledger, Numbers, Remembered, Step, Visit
 from .mode import mode
 from .tape import AccumulateGrad, Node, Output, TensorBase, holds_data, tick
@@ -54,7 +55,8 @@ class _Recorder(observe.Observer):
         self.arrays: dict[int, tuple[weakref.ref[Any], Step | Leaf]] = {}
         self.inside: list[Any] = []  # operations that have begun: what they call is their own
         self.last: Step | None = None  # ended, and perhaps to be recorded
-        self.unread: list[tuple[weakref.ref[Node], Step]] = []  # recorded, not yet looked at
+        # Functions' nodes that were not yet looked at
+        self.unread: list[tuple[weakref.ref[Node], Step]] = []
         self.in_place: list[tuple[Step, int, int]] = []  # the call that ran it, how far that was
         # modules
         self.modules: list[tuple[str, str]] = []  # (path, class) of those that run, outermost first
@@ -181,12 +183,15 @@ class _Recorder(observe.Observer):
             return
         step.recorded = True
         self.nodes[node] = step
-        self.unread.append((weakref.ref(node), step))
+        if isinstance(node, FunctionNode):
+            self.unread.append((weakref.ref(node), step))
+        else:
+            self.describe(node, step)
         for tensor in result if isinstance(result, tuple) else (result,):
             self.know(tensor.array, step)
 
     def settle(self) -> None:
-        """Read what the newest nodes remember; a Function's has that only after it is recorded."""
+        """Read what new Functions' nodes remember: they have that only after they are recorded."""
         for reference, step in self.unread:
             node = reference()
             if node is not None:

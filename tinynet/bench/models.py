@@ -8,7 +8,7 @@ from typing import Any
 from .networks import NETWORKS, TINY, network
 from .session import Session
 from .timing import Program, Worker, interleave, workers
-from .verify import ARRAY_TOLERANCE, LOSS_TOLERANCE, difference
+from .verify import ARRAY_TOLERANCE, GRADIENT_TOLERANCE, LOSS_TOLERANCE, difference
 
 # An allocator that gives no memory back to the system, and so needs no fresh pages.
 KEPT_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "1099511627776"}
@@ -68,7 +68,11 @@ def _row(
         "threads": threads,
         "dtype": "float32",
         "image": list(net.image),
-        "tolerance": {"losses": LOSS_TOLERANCE, "arrays": ARRAY_TOLERANCE},
+        "tolerance": {
+            "losses": LOSS_TOLERANCE,
+            "gradients": GRADIENT_TOLERANCE,
+            "scores": ARRAY_TOLERANCE,
+        },
         "unverified": {},  # label: what was wrong; these are not timed
         "refused": {},  # label: why it could not be tried
         "tried": {},  # PyTorch's settings: seconds of a short trial

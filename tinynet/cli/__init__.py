@@ -243,6 +243,8 @@ def bench(selections: tuple[str, ...], **options: Any) -> int:
     return run_bench(selections, options)
 
 
-from .explain import explain  # noqa: E402  (it needs Sentence, which is above)
+from .cuda import cuda  # noqa: E402  (they need Sentence, which is above)
+from .explain import explain  # noqa: E402
 
+main.add_command(cuda)
 main.add_command(explain)

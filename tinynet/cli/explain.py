@@ -91,6 +91,53 @@ def max_pool2d(out: str, **choices: Any) -> None:
     _write(max_pool2d_page, out, choices)
 
 
+_batch = click.option(
+    "--batch", default=5, show_default=True, type=click.IntRange(2, 40), help="Examples."
+)
+_seed = click.option("--seed", default=0, show_default=True, help="Other numbers.")
+
+
+@explain.command("batch_norm")
+@_options(_batch, _seed, _out("batch_norm"))
+@click.option("--channels", default=3, show_default=True, type=click.IntRange(1, 20))
+def batch_norm(out: str, **choices: Any) -> None:
+    """Batch normalisation: its steps, its gradients, and which inputs touch which outputs."""
+    from ..viz.pages.tables import batch_norm_page
+
+    _write(batch_norm_page, out, choices)
+
+
+@explain.command("cross_entropy")
+@_options(_batch, _seed, _out("cross_entropy"))
+@click.option("--classes", default=5, show_default=True, type=click.IntRange(2, 20))
+@click.option("--scale", default=2.0, show_default=True, help="How far the logits spread.")
+def cross_entropy(out: str, **choices: Any) -> None:
+    """Softmax with cross-entropy: probabilities, losses, and why the gradient is p - onehot."""
+    from ..viz.pages.tables import cross_entropy_page
+
+    _write(cross_entropy_page, out, choices)
+
+
+@explain.command()
+@_options(_out("broadcasting"))
+@click.option("--x", "x_shape", default="3x1", show_default=True, help="The shape of x.")
+@click.option("--y", "y_shape", default="4", show_default=True, help="The shape of y.")
+def broadcasting(out: str, x_shape: str, y_shape: str) -> None:
+    """Broadcasting: what is repeated forward is summed backward."""
+    from ..viz.pages.tables import broadcasting_page
+
+    shapes = {"x_shape": _shape(x_shape), "y_shape": _shape(y_shape)}
+    _write(broadcasting_page, out, shapes)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    """ "3x1" -> (3, 1). Raises Sentence for anything else."""
+    parts = text.lower().replace("×", "x").split("x")
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise Sentence(f"a shape is sizes with x between them, such as 3x1, not {text!r}.")
+    return tuple(map(int, parts))
+
+
 def _write(page: Callable[..., None], out: str, choices: dict[str, Any]) -> None:
     try:
         page(out, **choices)

@@ -12,9 +12,9 @@ from .image_size import Size, height_and_width
 class ConvNet(nn.Module):
     """Two blocks of convolution, ReLU and max pooling, then one or two linear layers.
 
-    channels: filters of the convolutions, each of which a pooling follows. hidden: units of a linear layer before the last one
-    (None: no such layer). batch_norm: normalise after each convolution. dropout: the probability
-    of dropping what the linear layers see.
+    channels: filters of the convolutions, each of which a pooling follows. hidden: units of a
+    linear layer before the last one (None: no such layer). batch_norm: normalise after each
+    convolution. dropout: the probability of dropping what the linear layers see.
     """
 
     def __init__(

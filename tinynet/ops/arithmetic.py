@@ -250,7 +250,7 @@ def _binary(operation: Any, name: str) -> Any:
                 return operation(input, operand(other, input))
             try:
                 return operation(input, other)
-            except (ValueError, TypeError):  # NumPy or CuPy refuse the pair: `pair` says why
+            except (ValueError, TypeError, RuntimeError):  # refused: `pair` says why, or moves one
                 pass
         return operation(*pair(input, other, name))
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from .. import kernels
 from ..autograd.tape import as_array, differentiable
-from ..device import xp_of
 from ..kernels.pointwise import SMALL
 from .arithmetic import floating
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
+from ..autograd import layout
 from ..autograd.tape import TensorBase, differentiable, wrap
 from ..device import xp_of
 from . import arithmetic
@@ -61,6 +62,10 @@ def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any =
     adds one by one, and a million times 0.1 gives 100958. So a long one is summed in blocks of
     about the square root of its length, whose error grows with that root.
     """
+    if dims == (0, 2, 3) and layout.lies_channels_last(a):  # all pixels are one dimension there
+        C = a.shape[1]
+        total = sum_array(a.transpose(0, 2, 3, 1).reshape(-1, C), (0,), False, dtype)
+        return total.reshape(1, C, 1, 1) if keepdim else total
     if a.size >= LONG and a.dtype == np.float32 and dtype is None and a.ndim > 1 and dims:
         longest = builtins.max(dims, key=lambda i: a.shape[i])
         n = a.shape[longest]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .. import kernels, models, optim
+from .. import models, optim
 from ..device import check_device, device
 from .config import Config, UserError
 from .data import Data

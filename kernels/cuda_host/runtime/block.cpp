@@ -34,7 +34,7 @@ void Block::say(const char* format, ...) {
 void Block::enter() {
   Block& block = *current_block;
   block.launch_->thread(block.launch_->arguments);
-  checker::thread_waits(block);
+  checker::thread_ends(block);
   Fiber& fiber = block.fibers_[block.running_];
   fiber.state = Fiber::DONE;
   fiber.copies.clear(), fiber.groups.clear();
@@ -123,7 +123,7 @@ void Block::run(Launch& launch, uint64_t number, Report& report) {
 // ---- barriers --------------------------------------------------------------------------------
 
 Votes Block::barrier(const char* name, Place place, bool vote) {
-  checker::thread_waits(*this);
+  checker::thread_waits(*this, place);
   if (at_barrier_)
     for (int i = 0; i < size_; ++i) {
       const Fiber& other = fibers_[i];
@@ -157,7 +157,7 @@ void Block::release_barrier() {
 
 void Block::warp_operation(const char* name, Place place, uint32_t mask, Lane& mine,
                            Complete complete) {
-  checker::thread_waits(*this);
+  checker::thread_waits(*this, place);
   const int lane = running_ % 32, first = running_ - lane;
   if (size_ - first < 32) mask &= (1u << (size_ - first)) - 1;  // the last warp may be short
   if (!(mask >> lane & 1)) {

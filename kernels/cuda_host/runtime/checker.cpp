@@ -166,7 +166,7 @@ void trace(Block& block, const Access& now) {
   const size_t bytes = std::min<size_t>(now.bytes, sizeof entry.value);
   if (now.kind == Access::WRITE)
     state.to_be_written = &entry;  // this is called before the write
-  else
+  else if (now.kind != Access::WAIT)
     memcpy(entry.value, reinterpret_cast<void*>(now.address), bytes);
 }
 
@@ -179,7 +179,7 @@ void finish_write() {
 }
 
 void look(Block& block, uint64_t address, int bytes, Access::Kind kind, Place place,
-          const void* instruction, bool copy = false) {
+          const void* instruction, bool copy = false) {  // copy: the bytes come later
   finish_write();
   if (block.on_stack_of(block.running(), address)) return;
   Mark now = mark(block, kind, place, instruction);
@@ -219,7 +219,7 @@ void look(Block& block, uint64_t address, int bytes, Access::Kind kind, Place pl
     remember(cell, now);
     if (copy) cell.on_the_way |= now.bytes;
   }
-  trace(block, access);
+  if (!copy) trace(block, access);
 }
 }  // namespace
 
@@ -245,7 +245,13 @@ void misaligned(Block& block, uint64_t address, int alignment, Place place) {
   fail(block, Report::MISALIGNED, describe(now, address, alignment), {});
 }
 
-void thread_waits(Block&) { finish_write(); }
+// The thread's last write is done by now.
+void thread_waits(Block& block, Place place) {
+  finish_write();
+  trace(block, describe(mark(block, Access::WAIT, place, nullptr), 0, 0));
+}
+
+void thread_ends(Block&) { finish_write(); }
 
 void block_synchronised(Block& block) {
   report_unwritten(block);
@@ -274,7 +280,6 @@ void copy_begins(Block& block, const Copy& copy) {
   if (copy.inside)
     look(block, (uint64_t)copy.global, copy.bytes, Access::READ, copy.place, nullptr);
   look(block, (uint64_t)copy.shared, copy.bytes, Access::WRITE, copy.place, nullptr, true);
-  state.to_be_written = nullptr;  // its value comes with copy_ends
 }
 
 void copy_ends(Block& block, const Copy& copy) {

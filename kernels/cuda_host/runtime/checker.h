@@ -8,7 +8,8 @@ namespace cuda_host::checker {
 void launch_begins(const Launch& launch);
 void block_begins(Block& block);
 void block_ends(Block& block);
-void thread_waits(Block& block);  // its last write is done by now
+void thread_waits(Block& block, Place place);
+void thread_ends(Block& block);
 void block_synchronised(Block& block);  // may leave a report
 void warp_synchronised(Block& block, int first_thread, uint32_t mask);
 void access(Block& block, void* address, int bytes, Access::Kind kind, Place place);
@@ -18,7 +19,8 @@ void copy_ends(Block& block, const Copy& copy);
 inline void launch_begins(const Launch&) {}
 inline void block_begins(Block&) {}
 inline void block_ends(Block&) {}
-inline void thread_waits(Block&) {}
+inline void thread_waits(Block&, Place) {}
+inline void thread_ends(Block&) {}
 inline void block_synchronised(Block&) {}
 inline void warp_synchronised(Block&, int, uint32_t) {}
 inline void access(Block&, void*, int, Access::Kind, Place) {}

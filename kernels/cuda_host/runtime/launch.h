@@ -18,7 +18,7 @@ struct Access {
   uint64_t instruction;  // where it happened, if `file` is null: offset in the library
   const char* file;
   int32_t line, thread, bytes;
-  enum Kind : int32_t { READ, WRITE, ATOMIC } kind;
+  enum Kind : int32_t { READ, WRITE, ATOMIC, WAIT } kind;  // WAIT: in the trace only
   uint8_t value[16];  // trace only
 };
 

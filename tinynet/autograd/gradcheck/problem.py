@@ -169,7 +169,7 @@ class TensorProblem(Problem):
             retain_graph=True,
             allow_unused=True,
         )
-        return [None if g is None else g.array for g in found]
+        return [None if g is None else move(g.array, "cpu") for g in found]
 
     def aliases(self, dy: Cotangents, gradients: Sequence[Any]) -> str | None:
         # What grad() returns may be the cotangent itself, as in PyTorch; .grad may not.

@@ -70,7 +70,7 @@ def conv2d_page(
     Raises ShapeError where the window does not fit, TooLarge where the page would be too large.
     """
     names, weights = filters(count, kernel)
-    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    how: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
     pixels = image(size, index)[None, None]
     dims = Conv2dDims.of(pixels.shape, weights.shape, **how)
     _check(dims.C * dims.R * dims.S * dims.P * dims.Q)

@@ -18,6 +18,18 @@ for (const step of data.steps) {
   }
 }
 
+// What leaves nothing on the tape is drawn only where a recorded step needs it (running statistics
+// are not). Where nothing is recorded, everything is.
+const drawn = new Set();
+const needs = data.steps.filter((step) => step.recorded).map((step) => step.id);
+if (!needs.length) needs.push(...data.steps.map((step) => step.id));
+while (needs.length) {
+  const id = needs.pop();
+  if (drawn.has(id) || items.get(id).leaf) continue;
+  drawn.add(id);
+  needs.push(...items.get(id).inputs.map((input) => input.origin).filter(Boolean));
+}
+
 // ------------------------------------------------------------------------------------- modules
 
 // A module is drawn as one box until it is opened. A box for a single step would say nothing.
@@ -27,7 +39,7 @@ for (const step of data.steps) {
   step.modules.forEach(([path, kind], depth) => {
     const key = step.modules.slice(0, depth + 1).map(([p]) => p).join(" > ");
     if (!groups.has(key)) groups.set(key, { key, label: path, kind, parent, steps: [] });
-    groups.get(key).steps.push(step.id);
+    if (drawn.has(step.id)) groups.get(key).steps.push(step.id);
     parent = key;
   });
 }
@@ -60,13 +72,14 @@ function place(id) {
   return chains.get(id).find((key) => !open.has(key)) ?? id;
 }
 function visible() {
-  return new Set(data.steps.map((step) => place(step.id)));
+  return new Set([...drawn].map(place));
 }
 /** A parameter of one step is named in that step's box; other leaves have a box of their own. */
 function ownBox(leaf) {
   const taken = users.get(leaf.id);
   if (!taken) return false;
-  if (leaf.module !== null && taken.size === 1) return false;
+  if (leaf.module !== null && (taken.size === 1 || !leaf.wanted)) return false;
+  if (![...taken].some((id) => drawn.has(id))) return false;
   return leaf.wanted || data.arrays[leaf.array].shape.length > 0;
 }
 const homeOf = (id) => {
@@ -101,7 +114,7 @@ function layOut() {
   graph.setGraph({ ranksep: 34, nodesep: 22, edgesep: 12, marginx: 16, marginy: 16 });
   graph.setDefaultEdgeLabel(() => ({}));
   const members = new Map();
-  for (const step of data.steps) {
+  for (const step of data.steps.filter(({ id }) => drawn.has(id))) {
     const at = place(step.id);
     members.set(at, [...(members.get(at) ?? []), step.id]);
   }
@@ -118,7 +131,7 @@ function layOut() {
     if (inside.length) graph.setParent(id, `open:${inside[inside.length - 1]}`);
   }
   const links = new Map();
-  for (const step of data.steps) {
+  for (const step of data.steps.filter(({ id }) => drawn.has(id))) {
     const to = place(step.id);
     for (const input of step.inputs) {
       if (!input.origin || !members.has(homeOf(input.origin))) continue;
@@ -255,14 +268,14 @@ function firstLook() {
 
 /** Move so that the current box is on the stage. */
 function follow(id) {
-  const drawn = boxes.get(id);
-  if (!drawn) return;
+  const shown = boxes.get(id);
+  if (!shown) return;
   const { clientWidth, clientHeight } = svg.node();
   const { x, y, k } = d3.zoomTransform(svg.node());
-  const at = [drawn.x * k + x, drawn.y * k + y];
+  const at = [shown.x * k + x, shown.y * k + y];
   const margin = [Math.min(110 * k, clientWidth / 3), Math.min(60 * k + 20, clientHeight / 3)];
   const inside = at.every((v, i) => v > margin[i] && v < [clientWidth, clientHeight][i] - margin[i]);
-  if (!inside) svg.call(zoom.translateTo, drawn.x, drawn.y);
+  if (!inside) svg.call(zoom.translateTo, shown.x, shown.y);
 }
 
 // -------------------------------------------------------------------------------------- replay
@@ -302,8 +315,6 @@ function show() {
   const backward = event.kind === "backward";
   const current = homeOf(event.at);
   for (const [id, { element, members }] of boxes) {
-    const all = [...members];
-    for (const leaf of data.leaves) if (!ownBox(leaf) && homeOf(leaf.id) === id && members.includes([...(users.get(leaf.id) ?? [])][0])) all.push(leaf.id);
     const known = (m) => items.get(m).leaf || items.get(m).early || items.get(m).forwardAt <= now;
     const forward = members.filter(known);
     const visited = members.filter((m) => items.get(m).visits.some((v) => v <= now));
@@ -481,8 +492,8 @@ function search() {
   mark();
 }
 function mark() {
-  const drawn = new Set(hits.map(homeOf));
-  for (const [id, { element }] of boxes) element.classList.toggle("hit", drawn.has(id));
+  const found = new Set(hits.map(homeOf));
+  for (const [id, { element }] of boxes) element.classList.toggle("hit", found.has(id));
 }
 byId("query").addEventListener("input", search);
 byId("search").addEventListener("submit", (event) => {
