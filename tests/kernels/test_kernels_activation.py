@@ -9,8 +9,6 @@ cpu = kernels.of(np.zeros(1)).activation
 ALL = pytest.mark.parametrize(
     "activation", [reference, cpu, cuda], ids=["reference", "cpu", "cuda"]
 )
-    "activation", [reference, cpu, cuda], ids=["reference", "cpu", "cuda"]
-)
 
 
 @ALL
