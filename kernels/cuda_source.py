@@ -99,14 +99,13 @@ def signature(file: Path, expression: str) -> Signature:
     name, _, rest = expression.partition("<")
     arguments = _split(rest.removesuffix(">")) if rest else []
     text = _plain(with_headers(file))
-    for template, bounds, found, parameters in _kernels(text):
-        if found == name:
-            break
-    else:
+    found = next((kernel for kernel in _kernels(text) if kernel[2] == name), None)
+    if found is None:
         raise ValueError(
             f"{shown(file)} has no kernel {name}. A kernel is written as "
             f"__global__ void {name}(...), with its parameters in full."
         )
+    template, bounds, _, parameters = found
     if len(template) != len(arguments):
         raise ValueError(
             f"{expression}: {name} has {len(template)} template parameters ({', '.join(template)})."

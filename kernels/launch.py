@@ -25,7 +25,7 @@ to the check for accesses out of bounds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -146,7 +146,7 @@ class Runner(Protocol):
     ) -> None: ...
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(file: Path, names: Sequence[str], *, where: Where) -> Mapping[str, Kernel]:
     """Name expression -> kernel, compiled together when one of them is first called."""
     signatures = [cuda_source.signature(file, name) for name in names]

@@ -148,14 +148,12 @@ def _watch_memory() -> None:
         return
     cupy = _cupy()
 
-    class Peak(cupy.cuda.MemoryHook):
-        name = "tinynet: peak of the memory in use"
+    def after_allocation(self: Any, *, device_id: int, **_: Any) -> None:
+        used = int(cupy.get_default_memory_pool().used_bytes())
+        _peaks[device_id] = max(_peaks.get(device_id, 0), used)
 
-        def malloc_postprocess(self, *, device_id: int, **_: Any) -> None:
-            used = int(cupy.get_default_memory_pool().used_bytes())
-            _peaks[device_id] = max(_peaks.get(device_id, 0), used)
-
-    _hook = Peak()
+    methods = {"name": "tinynet: peak memory", "malloc_postprocess": after_allocation}
+    _hook = type("Peak", (cupy.cuda.MemoryHook,), methods)()
     _hook.__enter__()  # and stays
 
 

@@ -142,7 +142,7 @@ batch_norm_backward_sums(const T* __restrict__ dy, const T* __restrict__ x,
 
 // dx = weight / sqrt(var + eps) (dy - dbias / M - z dweight / M), with z the normalised x.
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 1)
 batch_norm_backward(const T* __restrict__ dy, const T* __restrict__ x, const T* __restrict__ weight,
                     const T* __restrict__ mean, const T* __restrict__ var,
                     const double* __restrict__ chunk_sums, T* __restrict__ dx,

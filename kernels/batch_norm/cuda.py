@@ -13,7 +13,7 @@ from ..launch import Kernels
 KERNELS = Kernels(
     "batch_norm/batch_norm.cu",
     {
-        f"batch_norm_{name}<T>": {"float": 72, "double": 80}
+        f"batch_norm_{name}<T>": {"float": 112, "double": 112}
         for name in ("statistics", "apply", "normalize", "backward_sums", "backward")
     },
 )

@@ -29,7 +29,7 @@ KERNELS = {
         "conv2d/winograd.cu",
         {f"winograd_{name}<T, {M}>": {"float": single, "double": double} for name in NAMES},
     )
-    for M, single, double in ((2, 64, 80), (4, 96, 160))
+    for M, single, double in ((2, 80, 96), (4, 112, 160))
 }
 
 

@@ -23,7 +23,7 @@
 #define TILE_PARAMETERS typename T, int BM, int BN, int BK, int TM, int TN
 
 template <TILE_PARAMETERS>
-__global__ void __launch_bounds__((BM / TM) * (BN / TN))
+__global__ void __launch_bounds__((BM / TM) * (BN / TN), 1)
 implicit_gemm_forward(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias,
                       T* __restrict__ y, const Pass pass, int with_relu) {
   const Forward<T> product(x, w, bias, y, pass, blockIdx.z, with_relu);
@@ -34,7 +34,7 @@ implicit_gemm_forward(const T* __restrict__ x, const T* __restrict__ w, const T*
 }
 
 template <TILE_PARAMETERS>
-__global__ void __launch_bounds__((BM / TM) * (BN / TN))
+__global__ void __launch_bounds__((BM / TM) * (BN / TN), 1)
 implicit_gemm_grad_input(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx,
                          const Pass pass) {
   const GradInput<T> product(dy, w, dx, pass, blockIdx.z);
@@ -47,7 +47,7 @@ implicit_gemm_grad_input(const T* __restrict__ dy, const T* __restrict__ w, T* _
 // parts (splits, K, C / groups, R, S): piece blockIdx.z / groups of the sum, of `length` pixels;
 // sum_parts then adds the pieces in order. `length` is a multiple of BK.
 template <TILE_PARAMETERS>
-__global__ void __launch_bounds__((BM / TM) * (BN / TN))
+__global__ void __launch_bounds__((BM / TM) * (BN / TN), 1)
 implicit_gemm_grad_weight(const T* __restrict__ dy, const T* __restrict__ x, T* __restrict__ parts,
                           const Pass pass, int groups, int length) {
   const int split = blockIdx.z / groups, begin = split * length;

@@ -18,7 +18,7 @@
 #include "products.cuh"
 
 template <int BM, int BN, int WM, int WN>
-__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32)
+__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32, 1)
 implicit_gemm_tf32_forward(const float* __restrict__ x, const float* __restrict__ w,
                            const float* __restrict__ bias, float* __restrict__ y, const Pass pass,
                            int with_relu) {
@@ -30,7 +30,7 @@ implicit_gemm_tf32_forward(const float* __restrict__ x, const float* __restrict_
 }
 
 template <int BM, int BN, int WM, int WN>
-__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32)
+__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32, 1)
 implicit_gemm_tf32_grad_input(const float* __restrict__ dy, const float* __restrict__ w,
                               float* __restrict__ dx, const Pass pass) {
   const GradInput<float> product(dy, w, dx, pass, blockIdx.z);
@@ -41,7 +41,7 @@ implicit_gemm_tf32_grad_input(const float* __restrict__ dy, const float* __restr
 }
 
 template <int BM, int BN, int WM, int WN>
-__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32)
+__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32, 1)
 implicit_gemm_tf32_grad_weight(const float* __restrict__ dy, const float* __restrict__ x,
                                float* __restrict__ parts, const Pass pass, int groups, int length) {
   const int split = blockIdx.z / groups, begin = split * length;

@@ -3,8 +3,8 @@
 Every fast algorithm states what it cannot do (`refuses`) and what it would cost (`estimate`): its
 multiplications at the speed it reaches, plus the numbers it moves around them. The constants were
 measured with one thread on an AMD EPYC (Zen 3, AVX2). The cheapest is taken, each direction for
-itself. Only shapes and the dtype decide, so the choice, and with it every bit of the result, is
-the same on every machine and for any number of threads.
+itself. Only shapes, the dtype and the length of the CPU's vectors decide: the choice, and with it
+every bit of the result, is the same from run to run and for any number of threads.
 """
 
 from collections.abc import Sequence

@@ -7,6 +7,7 @@ import mmap
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class Apart:
             total += -total % 512  # where CuPy's arrays begin
         memory = np.frombuffer(mmap.mmap(-1, total), np.uint8)
         for (begin, end), place in places.items():
-            original = np.frombuffer((ctypes.c_uint8 * (end - begin)).from_address(begin), np.uint8)
+            original = np.ctypeslib.as_array((ctypes.c_uint8 * (end - begin)).from_address(begin))
             copied = memory[place : place + end - begin]
             copied[:] = original
             self._pieces.append((original, copied))
@@ -113,8 +114,14 @@ class Where:
 
     def __init__(self, entry: Entry, launch: Launch, blocks: Sequence[Block]) -> None:
         self._entry, self._launch, self._blocks = entry, launch, blocks
-        self._statics = shared_variables(entry.library.path)
-        self._declarations = shared_declarations(entry.library.file, entry.signature)
+
+    @cached_property
+    def _statics(self) -> tuple[Shared, ...]:
+        return shared_variables(self._entry.library.path)
+
+    @cached_property
+    def _declarations(self) -> dict[str, tuple[tuple[int, ...], np.dtype | None]]:
+        return shared_declarations(self._entry.library.file, self._entry.signature)
 
     def element(self, address: int, size: int) -> tuple[str, str]:
         """("x", "[0, 3]") for an address; ("", "") for one in no array."""
@@ -197,8 +204,8 @@ class Where:
         if report.kind == MISALIGNED:
             return (
                 f"misaligned: {now.bytes} bytes at {what or self.near(now.address)}, whose address "
-                f"leaves {now.address % now.bytes} when divided by {now.bytes}, {here}. A GPU moves "
-                f"them in one instruction, which needs an address that divides"
+                f"leaves {now.address % now.bytes} when divided by {now.bytes}, {here}. A GPU "
+                f"moves them in one instruction, which needs an address that divides"
             )
         if report.kind == UNWRITTEN:
             return f"uninitialised: {does} {what}, which no thread of the block has written, {here}"

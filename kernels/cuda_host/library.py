@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +39,20 @@ class Settings:
     workers: int | None = None
 
 
-_settings: ContextVar[Settings] = ContextVar("tinynet.cuda_host.settings", default=Settings())
+_settings: ContextVar[Settings | None] = ContextVar("tinynet.cuda_host.settings", default=None)
 
 
 def current() -> Settings:
     """The settings in force."""
-    return _settings.get()
+    return _settings.get() or Settings()
 
 
 @contextmanager
 def settings(**changes: Any) -> Iterator[Settings]:
     """Within the `with` block kernels run with these settings (see Settings)."""
-    token = _settings.set(replace(_settings.get(), **changes))
+    token = _settings.set(replace(current(), **changes))
     try:
-        yield _settings.get()
+        yield current()
     finally:
         _settings.reset(token)
 
@@ -227,7 +227,7 @@ def run(
 def runners(file: Path, signatures: Sequence[Signature]) -> Mapping[str, Any]:
     """Expression -> function (grid, block, args, shared, reaches) that runs as `settings` say."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def library(mode: Mode) -> Library:
         return Library(file, signatures, mode)
 

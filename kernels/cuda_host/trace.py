@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import html
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -62,8 +63,8 @@ class Trace(Sequence[Step]):
         return f"{self.kernel}, thread {self.thread} of block {self.block}"
 
     def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        head = ("step", "", "element", "value", "line", "source")
-        rows = [
+        head: tuple[str, ...] = ("step", "", "element", "value", "line", "source")
+        rows: list[tuple[str, ...]] = [
             (str(i), s.action, s.what, s.value, s.place.rpartition("/")[2], s.source)
             for i, s in enumerate(self.steps, 1)
         ]
@@ -126,7 +127,7 @@ class Request:
         self._room = (access * self.most)()
         launch.traced_thread = _flat(self.thread, launch.block)
         launch.traced_block = _flat(self.block, launch.grid)
-        launch.trace, launch.trace_room = _address(self._room), self.most
+        launch.trace, launch.trace_room = ctypes.addressof(self._room), self.most
 
     def end(self, launch: Launch, where: Where) -> None:
         """Read what the runtime has recorded."""
@@ -137,12 +138,6 @@ class Request:
 
 def _flat(position: Sequence[int], sizes: Sequence[int]) -> int:
     return position[0] + sizes[0] * (position[1] + sizes[1] * position[2])
-
-
-def _address(array: Any) -> int:
-    import ctypes
-
-    return ctypes.addressof(array)
 
 
 def _step(access: Access, where: Where) -> Step:

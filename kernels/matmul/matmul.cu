@@ -19,7 +19,7 @@
 
 // parts (splits, batch, M, N): the sum over `length` of K, which is a multiple of BK.
 template <typename T, int BM, int BN, int BK, int TM, int TN, Order A_ORDER, Order B_ORDER>
-__global__ void __launch_bounds__((BM / TM) * (BN / TN))
+__global__ void __launch_bounds__((BM / TM) * (BN / TN), 1)
 matmul(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ parts, const Operand a_strides,
        const Operand b_strides, int M, int N, int K, int batch, int length) {
   const int entry = blockIdx.z % batch, begin = blockIdx.z / batch * length;

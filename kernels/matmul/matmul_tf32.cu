@@ -11,7 +11,7 @@
 
 // parts (splits, batch, M, N): the sum over `length` of K, which is a multiple of 16.
 template <int BM, int BN, int WM, int WN, Order A_ORDER, Order B_ORDER>
-__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32)
+__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32, 1)
 matmul_tf32(const float* __restrict__ a, const float* __restrict__ b, float* __restrict__ parts,
             const Operand a_strides, const Operand b_strides, int M, int N, int K, int batch,
             int length) {

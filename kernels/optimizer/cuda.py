@@ -17,7 +17,7 @@ KERNELS = Kernels(
     {
         "sgd_step<T>": {"float": 48, "double": 56},
         "adam_step<T>": {"float": 56, "double": 72},
-        "sum_squares<T>": {"float": 40, "double": 40},
+        "sum_squares<T>": {"float": 56, "double": 56},
     },
 )
 

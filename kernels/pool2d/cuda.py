@@ -19,8 +19,8 @@ KERNELS = Kernels(
         "max_forward<T>": {"float": 40, "double": 40},
         "max_backward<T>": {"float": 48, "double": 48},
         "max_gather<T>": {"float": 24, "double": 24},
-        "avg_forward<T>": {"float": 48, "double": 48},
-        "avg_backward<T>": {"float": 64, "double": 64},
+        "avg_forward<T>": {"float": 72, "double": 80},
+        "avg_backward<T>": {"float": 72, "double": 80},
     },
 )
 

@@ -285,6 +285,39 @@ def test_double_backward():
     assert any(s.visits and s.visits[0].walk == 1 for s in during)
 
 
+class Recomputed(Function):
+    """Backward computes forward again and walks that graph: a checkpoint."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.exp()
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        with tn.enable_grad():
+            again = x.detach().requires_grad_()
+            again.exp().backward(dy)
+        return again.grad
+
+
+def test_a_walk_within_a_walk():
+    x, b = leaf([[1.0], [2.0]]), leaf([0.5])
+    with trace() as ledger:
+        (Recomputed.apply(x) * 3 + b).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), 3 * np.exp([[1.0], [2.0]]), rtol=1e-6)
+    (step,) = ledger["Recomputed"]
+    (sent,) = step.visits[0].outgoing
+    np.testing.assert_array_equal(sent.numbers.values, x.grad.numpy())
+    (inner,) = ledger["exp"]  # the one that was computed again, during that visit
+    assert inner.during is step.visits[0]
+    assert inner.visits[0].walk == 1
+    near(inner.visits[0].arrived[0], [[3.0], [3.0]])
+    (total,) = ledger["add"]
+    assert [c.summed for c in total.visits[0].outgoing] == [(), (0,)]
+
+
 def test_a_second_backward_adds():
     x = leaf([2.0])
     with trace() as ledger:

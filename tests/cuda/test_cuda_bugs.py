@@ -70,8 +70,8 @@ BUGS = {
         ("s[threadIdx.x + 1] = x[threadIdx.x];",),
     ),
     "past_dynamic_shared": Bug(
-        r"out of bounds: writes smem \+ 256 bytes, but there are 256 bytes of dynamic shared memory, "
-        r"at HERE",
+        r"out of bounds: writes smem \+ 256 bytes, but there are 256 bytes of dynamic shared "
+        r"memory, at HERE",
         ("s[threadIdx.x + 1] = x[threadIdx.x];",),
     ),
     "past_registers": Bug(
@@ -119,7 +119,8 @@ BUGS = {
         ("x[threadIdx.x] = __shfl_sync(0x0000ffffu, x[threadIdx.x], 0);",),
     ),
     "warp_operations_differ": Bug(
-        r"warp operations do not match: lane 1 calls __shfl_sync .* at HERE, lane 0 calls __syncwarp .* at HERE",
+        r"warp operations do not match: lane 1 calls __shfl_sync .* at HERE, lane 0 "
+        r"calls __syncwarp .* at HERE",
         ("x[threadIdx.x] = __shfl_sync(0xffffffffu, x[threadIdx.x], 0);", "__syncwarp();"),
     ),
     "copy_not_waited": Bug(

@@ -21,6 +21,7 @@ from tinynet.models.lenet5 import LeNet5
 from tinynet.models.vgg import VGG
 from tinynet.nn import functional as F
 from tinynet.testing.operations import OPERATIONS
+from tinynet.train import Config, train
 
 
 @pytest.fixture
@@ -319,6 +320,18 @@ def test_gradcheck_on_the_gpu(gpu):
     model = model.double().to("cuda")
     x = tinynet.randn(2, 2, 4, 4).double().to("cuda").requires_grad_()
     assert tinynet.autograd.gradcheck(model, (x,))
+
+
+@pytest.mark.slow
+def test_train_command(gpu, tmp_path):
+    """`tinynet train --device cuda`: the batches are read, moved, trained on and tested there."""
+    config = {"model": "mlp", "data": "digits", "epochs": 1, "per_class": 12, "batch_size": 16}
+    runs = []
+    for device in ("cuda", "cpu"):
+        with kernels.use("reference" if device == "cpu" else None):
+            runs.append(train(Config(device=device, **config), tmp_path / device)[1][0])
+    assert runs[0].loss == pytest.approx(runs[1].loss, rel=1e-4)
+    assert runs[0].test_loss == pytest.approx(runs[1].test_loss, rel=1e-4)
 
 
 def test_the_namespace(gpu):

@@ -224,7 +224,7 @@ def test_processes_that_build_at_once(tmp_path):
     assert len(built) == 1
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.so")} == built
-    assert not [p for p in tmp_path.rglob("tmp*")]
+    assert not list(tmp_path.rglob("tmp*"))
 
 
 def test_a_changed_header_is_noticed(tmp_path, monkeypatch):

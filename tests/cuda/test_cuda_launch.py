@@ -1,5 +1,6 @@
 """The launch layer: what fits a kernel, and the sentences for what does not."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ WRONG = {
     "structure": ({"shape": 3}, "shape, must be the structure Shape: one element of a structured"),
     "several structures": ({"shape": np.zeros(2, SHAPE)}, "shape, must be the structure Shape"),
     "packed": (
-        {"shape": np.zeros((), np.dtype(SHAPE.descr[:1] + [("pad", np.float64)]))},
+        {"shape": np.zeros((), np.dtype([*SHAPE.descr[:1], ("pad", np.float64)]))},
         "shape has 12 bytes, but Shape has 16. .* align=True",
     ),
 }
@@ -107,14 +108,14 @@ def test_sizes_that_do_not_fit(scale):
     with pytest.raises(TypeError, match=r"takes 6 arguments \(x, y, shape, .*\), but got 5"):
         scale((1,), (8,), arguments()[:5])
     for grid in ((0,), (1, 65536), (1, 1, 70000), (2**31,)):
-        with pytest.raises(ValueError, match="the grid is .* With nothing to do, launch nothing"):
+        with pytest.raises(ValueError, match=r"the grid is .* With nothing to do, launch nothing"):
             scale(grid, (8,), arguments())
     for block in ((0,), (1025,), (32, 33), (1, 1, 65)):
-        with pytest.raises(ValueError, match="it may have 1 to 1024 in all, and 64 along z"):
+        with pytest.raises(ValueError, match=r"it may have 1 to 1024 in all, and 64 along z"):
             scale((1,), block, arguments())
-    with pytest.raises(ValueError, match="compiled for 128 threads a block .__launch_bounds__"):
+    with pytest.raises(ValueError, match=r"compiled for 128 threads a block .__launch_bounds__"):
         scale((1,), (129,), arguments())
-    with pytest.raises(ValueError, match="232449 bytes of dynamic shared memory; .* 232448 at"):
+    with pytest.raises(ValueError, match=r"232449 bytes of dynamic shared memory; .* 232448 at"):
         scale((1,), (8,), arguments(), shared_mem=227 * 1024 + 1)
 
 
@@ -205,7 +206,7 @@ class OnDevice:
 
 def test_what_cupy_gets(file, monkeypatch):
     cupy = FakeCupy()
-    monkeypatch.setitem(__import__("sys").modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
     launch.load.cache_clear()
     try:
         scale = launch.load(file, ("scale<float, 2>",), where="cuda")["scale<float, 2>"]
@@ -213,11 +214,11 @@ def test_what_cupy_gets(file, monkeypatch):
         shape = np.array((1, 0), SHAPE)
         scale((3,), (8,), arguments(x=x, y=y, shape=shape[()]), shared_mem=1000)
         scale((3, 2), (8,), arguments(x=None, y=y), shared_mem=64 * 1024)
-        with pytest.raises(ValueError, match="204800 bytes of .* 102400 on this GPU"):
+        with pytest.raises(ValueError, match=r"204800 bytes of .* 102400 on this GPU"):
             scale((3,), (8,), arguments(x=x, y=y), shared_mem=200 * 1024)
-        with pytest.raises(TypeError, match="0, x, is a NumPy array, the others are not"):
+        with pytest.raises(TypeError, match=r"0, x, is a NumPy array, the others are not"):
             scale((3,), (8,), arguments(y=y))
-        with pytest.raises(TypeError, match="1, y, has shape .* not C-contiguous"):
+        with pytest.raises(TypeError, match=r"1, y, has shape .* not C-contiguous"):
             scale((3,), (8,), arguments(x=x, y=OnDevice(np.float32, contiguous=False)))
     finally:
         launch.load.cache_clear()
@@ -258,3 +259,24 @@ def test_cuda_backends_choose_the_steps_of_the_staircase():
     assert names == kernels.algorithms("conv2d", "cuda-host")
     table = kernels.import_module("tinynet.kernels.conv2d.cuda").ALGORITHMS
     assert names == ("auto", *table)
+
+
+def test_where_arrays_live_decides(monkeypatch):
+    class Cupy:
+        class ndarray:
+            pass
+
+    monkeypatch.setitem(sys.modules, "cupy", Cupy)
+    there, here = Cupy.ndarray(), np.zeros(1)
+    assert kernels.of(there).name == "cuda"
+    assert kernels.of(None, there, None).name == "cuda"
+    with kernels.use(conv2d="winograd"):
+        assert repr(kernels.of(there)) == "<kernels cuda, conv2d='winograd'>"
+        assert repr(kernels.of(here)) == "<kernels cpu, conv2d='winograd'>"
+    with pytest.raises(TypeError, match="NumPy and CuPy arrays in one call"):
+        kernels.of(there, here)
+    for backend, array in (("cpu", there), ("cuda-host", there), ("cuda", here)):
+        with kernels.use(backend), pytest.raises(TypeError, match=f"backend {backend} is in force"):
+            kernels.of(array)
+    assert launch.place_of(here) == "cuda-host"
+    assert launch.place_of(there) == "cuda"

@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from tinynet.kernels.cuda_source import ROOT
+
 import tinynet
 import tinynet.nn.functional as F
 from tinynet import cuda
-from tinynet.kernels.cuda_source import ROOT
 
 X = np.arange(32.0).reshape(2, 4, 4)
 

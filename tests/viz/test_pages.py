@@ -53,7 +53,8 @@ def test_pages_are_complete_and_closed(tmp_path):
     assert "default-src 'none'" in text
     assert "sourceMappingURL" not in text
     assert not re.search(r"<(link|img|iframe)\b|<script[^>]*\bsrc=", text)
-    assert "Mike Bostock" in text  # whose library is in it stays said
+    for holder in ("Mike Bostock", "Chris Pettitt"):  # the licences of what is copied
+        assert re.search(rf"Copyright .*{holder}", text)
 
 
 def test_text_cannot_end_the_data(tmp_path):

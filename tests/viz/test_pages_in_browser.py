@@ -18,6 +18,9 @@ PAGES = [
     "two_layers",
     "vgg16",
     "tape_only",
+    "twice",
+    "no_grad",
+    "empty",
     "conv2d",
     "max_pool2d",
     "batch_norm",
@@ -62,6 +65,17 @@ def made(tmp_path_factory):
     ledger.save(pages["two_layers"])
     tape_only = (net(x) * 2).sum().backward(trace=True)
     tape_only.save(pages["tape_only"])
+    with tn.autograd.trace() as twice:
+        w = tn.tensor([1.0, 2.0], requires_grad=True)
+        (g,) = tn.autograd.grad((w**3).sum(), w, create_graph=True)
+        g.sum().backward()
+    twice.save(pages["twice"])
+    with tn.autograd.trace() as no_grad, tn.no_grad():
+        net(x)
+    no_grad.save(pages["no_grad"])
+    with tn.autograd.trace() as empty:
+        pass
+    empty.save(pages["empty"])
     vgg = get_model("vgg16", num_classes=10, image_size=32)
     with tn.autograd.trace() as deep:
         F.cross_entropy(vgg(tn.randn(1, 3, 32, 32)), tn.tensor([3])).backward()
@@ -71,7 +85,7 @@ def made(tmp_path_factory):
     tables.batch_norm_page(pages["batch_norm"])
     tables.cross_entropy_page(pages["cross_entropy"])
     tables.broadcasting_page(pages["broadcasting"], x_shape=(3, 1), y_shape=(4,))
-    about = {"two_layers": ledger, "tape_only": tape_only, "vgg16": deep}
+    about = {"two_layers": ledger, "twice": twice, "vgg16": deep}
     return {name: (path, about.get(name)) for name, path in pages.items()}
 
 
@@ -246,6 +260,19 @@ def test_tab_reaches_everything_and_shows_where_it_is(see, name):
         if element.tag_name in ("button", "input", "select", "canvas"):
             reached.add(element.id)
     assert len(reached) >= min(wanted, 20)
+
+
+def test_a_pass_that_is_itself_recorded(see, made):
+    from selenium.webdriver.common.keys import Keys
+
+    driver = see("twice")
+    ledger = made["twice"][1]
+    assert "2 backward passes" in driver.find_element("id", "totals").text
+    press(driver, Keys.END)
+    assert now(driver).endswith("w.grad becomes .grad.")
+    assert shown(driver)[-1][1] == ledger.leaves[0].visits[-1].arrived[0].values.tolist()
+    steps = driver.find_elements("css selector", ".node.step")
+    assert len(steps) == len(ledger)  # those of the first backward pass too
 
 
 def test_search_opens_what_it_finds(see):

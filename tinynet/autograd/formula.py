@@ -93,7 +93,7 @@ def formula(pullback: Callable[..., Any], results: Sequence[str]) -> Formula | N
     parameters = list(inspect.signature(pullback).parameters)
     if parameters[:1] == ["ctx"]:
         parameters = parameters[1:]
-    notation = _Notation(_names(pullback))
+    notation = _Notation(pullback)
     lines = []
     if isinstance(found, ast.Lambda):
         value: ast.AST | None = found.body
@@ -175,17 +175,19 @@ def _names(function: Any) -> dict[str, Any]:
 class _Notation(ast.NodeTransformer):
     """Writes code as a formula: operators for calls, no kernels, and notes what names mean."""
 
-    def __init__(self, names: dict[str, Any]) -> None:
-        self.names = names
+    def __init__(self, function: Any) -> None:
+        self.names = _names(function)
+        self.own = set(function.__code__.co_freevars)  # the others are its module's
         self.where: dict[str, str] = {}
 
     def visit_Name(self, tree: ast.Name) -> ast.AST:
         value = self.names.get(tree.id)
-        if isinstance(value, bool | Number | str) or (
+        if isinstance(value, dict) and tree.id in self.own:
+            self.where[tree.id] = ", ".join(f"{k} = {v}" for k, v in value.items())
+        elif isinstance(value, Number | str) or (
             isinstance(value, tuple) and all(isinstance(v, Number) for v in value)
         ):
-            shown = f"{value:.6g}" if isinstance(value, float) else repr(value)
-            self.where[tree.id] = shown
+            self.where[tree.id] = f"{value:.6g}" if isinstance(value, float) else repr(value)
         return tree
 
     def visit_Call(self, tree: ast.Call) -> ast.AST:

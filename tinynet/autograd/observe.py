@@ -60,8 +60,8 @@ class Observer:
     def node_ends(self, node: tape.Node) -> None:
         """Its inputs' gradients are on their way."""
 
-    def fitted(self, node: tape.Node, before: Any, after: Any) -> None:
-        """A gradient that this node returned was summed to undo broadcasting, before -> after."""
+    def fitted(self, node: tape.Node, edge: tape.Node, before: Any, after: Any) -> None:
+        """What this node sends along the edge was summed to undo broadcasting, before -> after."""
 
     def module_begins(self, module: Any, args: tuple) -> None:
         """A module is called."""
@@ -210,7 +210,7 @@ def _observed_fitted(plain: Callable[..., Any]) -> Callable[..., Any]:
         result = plain(gradient, edge, node)
         if result is not gradient:
             for observer in tuple(observers):
-                observer.fitted(node, gradient, result)
+                observer.fitted(node, edge, gradient, result)
         return result
 
     return fitted

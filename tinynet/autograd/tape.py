@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..device import is_writable, mixed_devices
+from ..device import is_writable, mixed_devices, xp_of
 from . import layout
 from .mode import enable_grad, mode
 
@@ -559,7 +559,7 @@ def overwrite(base: Any, value: Any, *, chain: Any) -> Any:
     shape = base.array.shape
 
     def outside(dz: Any) -> Any:
-        keep = np.ones(shape, bool)
+        keep = xp_of(dz.array).ones(shape, bool)
         replay(chain, wrap(keep)).array[...] = False
         return dz.where(wrap(keep), 0)
 

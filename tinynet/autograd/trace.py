@@ -69,10 +69,9 @@ class _Recorder(observe.Observer):
         self.visiting: list[Visit | None] = []
         self.waiting: weakref.WeakKeyDictionary[Node, list[Contribution]]
         self.waiting = weakref.WeakKeyDictionary()
-        self.undo: list[Callable[[], None]] = []
-        self.arrived: dict[Visit, list[Any]] = {}
-        self.pulled: tuple[Any, Contribution] | None = None
-        self.fits: list[tuple[Any, Contribution]] = []
+        # per walk (a pullback may walk a graph of its own), for the node it is at:
+        self.undo: list[list[Callable[[], None]]] = []
+        self.sent: list[list[tuple[Any, Node, Contribution]]] = []
 
     def elsewhere(self) -> bool:
         """True in threads that this ledger is not about."""
@@ -312,6 +311,8 @@ class _Recorder(observe.Observer):
         self.walks.append(self.walked)
         self.walked += 1
         self.visiting.append(None)
+        self.undo.append([])
+        self.sent.append([])
         for node, gradient in roots:
             self.deliver(None, "", node, gradient, None)
 
@@ -319,6 +320,8 @@ class _Recorder(observe.Observer):
         if not self.elsewhere():
             self.walks.pop()
             self.visiting.pop()
+            self.undo.pop()
+            self.sent.pop()
 
     def node_begins(self, node: Node) -> None:
         if self.elsewhere():
@@ -351,9 +354,9 @@ class _Recorder(observe.Observer):
         if self.elsewhere():
             return
         self.settle()
-        while self.undo:
-            self.undo.pop()()
-        self.fits.clear()
+        while self.undo[-1]:
+            self.undo[-1].pop()()
+        self.sent[-1].clear()
         self.visiting[-1] = None
 
     def listen(self, node: Node, visit: Visit) -> None:
@@ -382,7 +385,7 @@ class _Recorder(observe.Observer):
             if not own and not kept:
                 node.hooks = None
 
-        self.undo.append(stop)
+        self.undo[-1].append(stop)
 
     def note_end(self, node: AccumulateGrad, visit: Visit) -> None:
         leaf = node.variable
@@ -398,7 +401,7 @@ class _Recorder(observe.Observer):
             else:
                 visit.end = "is returned; .grad stays as it was"
 
-        self.undo.append(compare)
+        self.undo[-1].append(compare)
 
     def follow(self, node: Node, visit: Visit) -> None:
         """Hear what the node's pullbacks get and give."""
@@ -433,7 +436,7 @@ class _Recorder(observe.Observer):
             if node.pullbacks is followed:  # else the node has forgotten them
                 node.pullbacks = plain
 
-        self.undo.append(stop)
+        self.undo[-1].append(stop)
 
     def send(
         self, visit: Visit, names: list[str], i: int, edge: Any, dx: Any, formula: Any
@@ -441,7 +444,7 @@ class _Recorder(observe.Observer):
         sent = self.deliver(visit.at, name_of(names, i), edge, dx, formula)
         if sent is not None:
             visit.outgoing.append(sent)
-            self.fits.append((dx, sent))
+            self.sent[-1].append((dx, edge, sent))
 
     def deliver(
         self, source: Any, name: str, edge: Node, gradient: Any, formula: Any
@@ -454,11 +457,11 @@ class _Recorder(observe.Observer):
         self.waiting.setdefault(edge, []).append(sent)
         return sent
 
-    def fitted(self, node: Node, before: Any, after: Any) -> None:
-        if self.elsewhere():
+    def fitted(self, node: Node, edge: Node, before: Any, after: Any) -> None:
+        if self.elsewhere() or not self.sent:
             return
-        for gradient, sent in self.fits:
-            if gradient is before and not sent.summed:
+        for gradient, to, sent in self.sent[-1]:
+            if gradient is before and to is edge and not sent.summed:
                 wide, narrow = before.array.shape, after.array.shape
                 extra = len(wide) - len(narrow)
                 sent.summed = tuple(

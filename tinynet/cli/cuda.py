@@ -36,7 +36,7 @@ def check(families: tuple[str, ...], algorithm: str | None, match: str, dtype: s
     Every case of a family's table runs on the CPU, checked: races, missing and divergent barriers,
     accesses out of bounds or not aligned, shared memory that nobody has written, missing waits for
     asynchronous copies, lanes missing in warp operations. Then three orders of threads must give
-    the same bits. Each finding names the kernel's file and line; the exit code is 1 if there is one.
+    the same bits. Findings name the kernel's file and line; the exit code is 1 if there are any.
 
     The kernels run in a process of their own, which a kernel that destroys it does not take along.
     """

@@ -25,8 +25,9 @@ extern thread_local __align__(16) unsigned char smem[];
 
 struct uint3 { unsigned x, y, z; };
 struct dim3 { unsigned x, y, z; };
-extern thread_local uint3 threadIdx, blockIdx;
-extern thread_local dim3 blockDim, gridDim;
+// (__thread, unlike thread_local, promises that nothing need be called before the first use.)
+extern __thread uint3 threadIdx, blockIdx;
+extern __thread dim3 blockDim, gridDim;
 constexpr int warpSize = 32;
 
 // Vectors of two and four are aligned to their size, at most to 16 bytes: they move in one

@@ -43,7 +43,10 @@ def asset(name: str) -> str:
     """The text of a file in `assets/`."""
     text = (files(__package__) / "assets" / name).read_text(encoding="utf-8")
     # a source map is a file of its own, which the page does not have
-    return re.sub(r"^//# sourceMappingURL=.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^//# sourceMappingURL=.*$", "", text, flags=re.MULTILINE)
+    if name.endswith(".min.js"):  # its licence goes where it goes
+        text = f"/*\n{asset(name.replace('.min.js', '.LICENSE'))}*/\n{text}"
+    return text
 
 
 def write_page(

@@ -97,7 +97,7 @@ const thumbnails = new Map();
 let boxes = new Map(); // drawn id -> {element, members}
 let edges = []; // {element, from, to, inputs: [[step id, input name, origin id]]}
 let extent = { width: 1, height: 1 };
-const WIDTH = 208;
+const WIDTH = 214;
 const HEIGHT = 50;
 
 function picture(array) {
@@ -214,8 +214,8 @@ function box(id, inside) {
   if (group) element.append(draw("rect", { class: "under", x: 4, y: 4, width: WIDTH, height: HEIGHT, rx: 9 }));
   element.append(
     draw("rect", { class: "box smooth", width: WIDTH, height: HEIGHT, rx: 9 }),
-    draw("text", { class: "title", x: 10, y: 21, text: cut(title, 16) }),
-    draw("text", { class: "sub", x: 10, y: 38, text: cut(below, 21) }),
+    draw("text", { class: "title", x: 10, y: 21, text: cut(title, 14) }),
+    draw("text", { class: "sub", x: 10, y: 38, text: cut(below, 20) }),
     draw("title", { text: `${title}\n${below}` }),
     draw("rect", { class: "slot", x: WIDTH - 72, y: 8, width: 30, height: 30, rx: 3 }),
     draw("rect", { class: "slot", x: WIDTH - 37, y: 8, width: 30, height: 30, rx: 3 }),
@@ -245,15 +245,13 @@ function toggle(key, opening) {
 }
 
 function fit() {
+  if (!boxes.size) return;
   const { clientWidth, clientHeight } = svg.node();
-  const scale = Math.min(clientWidth / extent.width, clientHeight / extent.height, 1.25);
-  const readable = Math.max(scale, 0.04);
-  svg.call(
-    zoom.transform,
-    d3.zoomIdentity
-      .translate((clientWidth - extent.width * readable) / 2, Math.max((clientHeight - extent.height * readable) / 2, 6))
-      .scale(readable),
-  );
+  const height = clientHeight - 46; // above the buttons
+  const scale = Math.max(Math.min(clientWidth / extent.width, height / extent.height, 1.25), 0.04);
+  const left = (clientWidth - extent.width * scale) / 2;
+  const top = Math.max((height - extent.height * scale) / 2, 6);
+  svg.call(zoom.transform, d3.zoomIdentity.translate(left, top).scale(scale));
 }
 
 /** At first: text that can be read, beginning at the top. */
@@ -286,9 +284,10 @@ let selected = data.events[0]?.at;
 let playing = null;
 const position = () => Number(slider.value) - 1; // the current event
 
-function go(event, moveSelection = true) {
+function go(event) {
   slider.value = String(Math.min(Math.max(event, 0), data.events.length - 1) + 1);
-  if (moveSelection && data.events.length) selected = data.events[position()].at;
+  if (!data.events.length) return;
+  selected = data.events[position()].at;
   show();
   follow(homeOf(selected));
 }
@@ -529,11 +528,13 @@ byId("fit").addEventListener("click", fit);
 byId("expand").addEventListener("click", () => openAll([...groups.keys()].filter(usable)));
 byId("collapse").addEventListener("click", () => openAll([]));
 function openAll(keys) {
+  if (!data.steps.length) return;
   open.clear();
   keys.forEach((key) => open.add(key));
   layOut();
-  fit();
+  firstLook();
   show();
+  follow(homeOf(selected));
 }
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey) {
@@ -567,6 +568,8 @@ if (data.missing.length) {
   byId("missing").hidden = false;
   byId("missing").textContent = data.missing.join(" ");
 }
-layOut();
-firstLook();
-show();
+if (data.steps.length) {
+  layOut();
+  firstLook();
+  show();
+} else byId("now").textContent = "Nothing ran inside the trace.";
