@@ -20,6 +20,8 @@ Mode = Literal["fast", "debug", "check"]
 # -fno-strict-aliasing: kernels read float4 from float arrays. -fno-math-errno: so does a GPU.
 _COMMON = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing", "-fno-math-errno")
 _OPTIMISED = ("-O2", "-g1")
+# addr2line of binutils 2.40 takes one file for another in version 5 of the format.
+_LINES = "-gdwarf-4"
 # How the kernels themselves are compiled in each mode. In check mode the compiler calls a function
 # before every read and write, meant for ThreadSanitizer, and one where an index leaves its array or
 # an address is not aligned, meant for UndefinedBehaviorSanitizer: runtime/checker.cpp has both.
@@ -27,7 +29,7 @@ _OPTIMISED = ("-O2", "-g1")
 KERNEL_FLAGS: dict[Mode, tuple[str, ...]] = {
     "fast": ("-O2", "-march=native"),
     "debug": ("-O0", "-g"),
-    "check": ("-O0", "-g", "-fsanitize=thread", "-fsanitize=bounds,alignment"),
+    "check": ("-O0", _LINES, "-fsanitize=thread", "-fsanitize=bounds,alignment"),
 }
 
 

@@ -84,12 +84,12 @@ def test_every_kernel_checked_on_every_case(monkeypatch):
         call(kernel, *args, **options)
 
     monkeypatch.setattr(launch.Kernel, "__call__", noting)
-    findings = []
-    for family in kernels.FAMILIES:
-        for job in command._jobs([family], None, "", DTYPES.get(family, command.DTYPES)):
-            if found := command._run(job):
-                findings.append((job, found))
-    assert findings == []
+    jobs = [
+        job
+        for family in kernels.FAMILIES
+        for job in command._jobs([family], None, "", DTYPES.get(family, command.DTYPES))
+    ]
+    assert [(job, found) for job in jobs if (found := command._run(job))] == []
     registered = {name.partition("<")[0] for k in launch.registry() for name in k.registers}
     assert launched == registered
 

@@ -273,7 +273,7 @@ def test_where_arrays_live_decides(monkeypatch):
     with kernels.use(conv2d="winograd"):
         assert repr(kernels.of(there)) == "<kernels cuda, conv2d='winograd'>"
         assert repr(kernels.of(here)) == "<kernels cpu, conv2d='winograd'>"
-    with pytest.raises(TypeError, match="NumPy and CuPy arrays in one call"):
+    with pytest.raises(RuntimeError, match="to be on the same device, but found cpu and cuda"):
         kernels.of(there, here)
     for backend, array in (("cpu", there), ("cuda-host", there), ("cuda", here)):
         with kernels.use(backend), pytest.raises(TypeError, match=f"backend {backend} is in force"):

@@ -165,6 +165,8 @@ class Step:
     @property
     def source(self) -> str:
         """`train.py:12`, where the program called it."""
+        if "ipykernel" in self.file:  # a cell of a notebook has a made-up name
+            return f"cell:{self.line}"
         return f"{os.path.basename(self.file)}:{self.line}" if self.file else ""
 
     @property

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import click
 import numpy as np
 
 from .. import kernels
-from ..kernels import cuda_host, passes
+from ..kernels import cuda_host, passes, precision
 from . import Sentence
 
 DTYPES = ("float32", "float64")
@@ -69,6 +70,8 @@ def _jobs(
 ) -> Iterator[Job]:
     for family in families:
         names = [n for n in kernels.algorithms(family, "cuda-host") if n != "auto"] or ["auto"]
+        if family == "matmul":
+            names.append("tf32")  # chosen by a switch, not by name
         for name in names:
             if algorithm in (None, name):
                 for case in passes.cases(family):
@@ -79,8 +82,11 @@ def _jobs(
 def _run(job: Job) -> str | None:
     """What is wrong with a case, or None."""
     case = next(c for c in passes.cases(job.family) if c.name == job.case)
-    choice = {} if job.algorithm == "auto" else {job.family: job.algorithm}
-    with kernels.use("cuda-host", **choice) as backend:
+    by_name = job.algorithm in kernels.algorithms(job.family, "cuda-host")
+    with (
+        kernels.use("cuda-host", **{job.family: job.algorithm} if by_name else {}) as backend,
+        _tf32(job.family, job.algorithm == "tf32"),
+    ):
         functions = getattr(backend, job.family)
 
         def results(**how: Any) -> dict[str, np.ndarray]:
@@ -97,6 +103,18 @@ def _run(job: Job) -> str | None:
             if array.tobytes() != other[name].tobytes():
                 return f"{name} depends on the order in which threads run."
     return None
+
+
+@contextmanager
+def _tf32(family: str, wanted: bool) -> Iterator[None]:
+    """Within the `with` block the family multiplies on the tensor cores, if that is wanted."""
+    before = dict(precision.tf32)
+    precision.tf32[family] = wanted
+    try:
+        yield
+    finally:
+        precision.tf32.clear()
+        precision.tf32.update(before)
 
 
 def work() -> None:

@@ -650,6 +650,7 @@ EQUIVALENT: dict[str, str] = {
         )
         for axis, name in (("r", "row"), ("s", "column"))
     },
+    "pool2d.reference.divisors: 64 -> 65 in maxsize=64": "how many results a cache keeps",
     "batch_norm.reference._count: 1 -> 2 in max(1, x.size // max(1, x.shape[1]))": (
         "in training a channel has at least 2 values: batch_norm refuses one"
     ),

@@ -369,7 +369,8 @@ extern "C" void __ubsan_handle_out_of_bounds(const OutOfBounds* found, uint64_t 
 
 extern "C" void __ubsan_handle_type_mismatch_v1(const TypeMismatch* found, uint64_t address) {
   Block* block = Block::current();
-  if (!block) return;
+  // A null pointer, which a compiler may report here too, is found by the access itself.
+  if (!block || address >> found->log_alignment << found->log_alignment == address) return;
   const cuda_host::Place place = {found->place.file, (int)found->place.line};
   cuda_host::checker::misaligned(*block, address, 1 << found->log_alignment, place);
 }
