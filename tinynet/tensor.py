@@ -207,9 +207,7 @@ class Tensor(TensorBase):
         array = layout.settle(self)
         return array.ctypes.data if xp_of(array) is np else array.data.ptr
 
-    def is_contiguous(
-        self, memory_format: layout.memory_format = layout.contiguous_format
-    ) -> bool:
+    def is_contiguous(self, memory_format: layout.memory_format = layout.contiguous_format) -> bool:
         """True if the elements lie in memory in index order (or channels-last) without gaps."""
         return layout.is_contiguous(self, memory_format)
 

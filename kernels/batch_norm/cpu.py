@@ -148,8 +148,8 @@ def _backward_rows(
     # dx = scale (dy - level - deviation slope), sorted by what is multiplied
     scale = weight * inverse
     slope, level = product * inverse * inverse / len(x), total / len(x)
-    numbers = (scale, -scale * slope, scale * (offset * slope - level))
-    numbers = tuple(n.astype(x.dtype) for n in numbers)
+    exact = (scale, -scale * slope, scale * (offset * slope - level))
+    numbers = (n.astype(x.dtype) for n in exact)
     _gradient_task(tasks, x, dy, dx, mean, *numbers, rows, nanoseconds=x.size / 3)
     return (product * inverse).astype(x.dtype), total.astype(x.dtype)
 

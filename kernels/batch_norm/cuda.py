@@ -13,8 +13,12 @@ from ..launch import Kernels
 KERNELS = Kernels(
     "batch_norm/batch_norm.cu",
     {
-        f"batch_norm_{name}<T>": {"float": 112, "double": 112}
-        for name in ("statistics", "apply", "normalize", "backward_sums", "backward")
+        f"batch_norm_{name}<T>": {"float": registers, "double": registers}
+        for registers, names in (
+            (72, ("statistics", "apply", "normalize", "backward_sums")),
+            (88, ("backward",)),
+        )
+        for name in names
     },
 )
 

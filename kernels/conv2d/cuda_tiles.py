@@ -58,7 +58,7 @@ def _table(name: str, parameters: str, *registers: Any) -> dict[str, Any]:
 
 
 PLAIN_TILES = Passes(
-    Kernels("conv2d/tiled.cu", _table("tiled", "T", *[{"float": 40, "double": 48}] * 3)),
+    Kernels("conv2d/tiled.cu", _table("tiled", "T", *[{"float": 56, "double": 56}] * 3)),
     "tiled",
     Tiles(16, 16, 16, (16, 16), ""),
 )

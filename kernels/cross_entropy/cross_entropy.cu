@@ -24,7 +24,7 @@ template <typename T> __device__ __forceinline__ T larger(T a, T b) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(32 * WARPS)
+__global__ void __launch_bounds__(32 * WARPS, 1)
 cross_entropy_forward(const T* __restrict__ logits, const long long* __restrict__ target,
                       T* __restrict__ loss, T* __restrict__ logsumexp,
                       unsigned long long* __restrict__ kept,
@@ -61,7 +61,7 @@ cross_entropy_forward(const T* __restrict__ logits, const long long* __restrict_
 // dlogits = dloss (softmax - onehot). logsumexp carries its own rounding error as a factor of the
 // whole row, which dividing by the row's sum removes.
 template <typename T>
-__global__ void __launch_bounds__(32 * WARPS)
+__global__ void __launch_bounds__(32 * WARPS, 1)
 cross_entropy_backward(const T* __restrict__ dloss, const T* __restrict__ logits,
                        const long long* __restrict__ target, const T* __restrict__ logsumexp,
                        T* __restrict__ dlogits, long long N, int C, long long ignore_index) {

@@ -89,6 +89,7 @@ def test_summary():
     assert summary([2.0])["quartiles"] == [2.0, 2.0]
 
 
+@pytest.mark.slow
 def test_a_worker_is_a_process_with_one_library():
     worker = Worker("numpy", 1)
     try:
@@ -119,6 +120,7 @@ def test_a_library_that_is_not_there(inside):
 # -------------------------------------------------------------------------------- selections
 
 
+@pytest.mark.slow
 def test_models(inside, monkeypatch):
     few = {"training": ("fused", "foreach", "channels_last"), "inference": ("mkldnn",) * 3}
     monkeypatch.setattr(models, "SETTINGS", few)
@@ -146,6 +148,7 @@ def test_models(inside, monkeypatch):
     assert list(tried) == [row["entries"]["pytorch best"]["setting"]]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_not_timed(inside, monkeypatch):
     seen = []
 
@@ -163,6 +166,7 @@ def test_what_is_wrong_is_not_timed(inside, monkeypatch):
     assert "training/4/2, numpy: the loss of step 1 is wrong" in markdown(one.result)
 
 
+@pytest.mark.slow
 def test_a_run_is_continued(inside):
     one = session(peers=("tinynet",))
     models.run(one, ["tiny_mlp"], modes=["training"])
@@ -173,6 +177,7 @@ def test_a_run_is_continued(inside):
     assert len(one.result.rows) == 3
 
 
+@pytest.mark.slow
 def test_ops(inside):
     one = session(rounds=(3, 3))
     ops.run(one, ["tanh"], length=5)
@@ -182,6 +187,7 @@ def test_ops(inside):
     assert "| tanh | forward |" in markdown(one.result)
 
 
+@pytest.mark.slow
 def test_kernels(inside):
     one = session()
     kernels.run(one, ["matmul", "dropout"], size="small")
@@ -211,6 +217,7 @@ def test_every_family_is_measured():
         assert all(functions(family, case.name) for case in large)
 
 
+@pytest.mark.slow
 def test_convolutions_on_every_algorithm(inside):
     from tinynet.kernels import ALGORITHMS
 
@@ -231,6 +238,7 @@ def test_workspace_is_what_a_kernel_takes_beside_its_result(inside):
     assert own.request("ask", what="workspace", task=task) >= columns
 
 
+@pytest.mark.slow
 def test_memory():
     one = session(peers=("tinynet",))
     memory.run(one, ["tiny_mlp"], modes=["training"])
@@ -247,6 +255,7 @@ def test_a_process_that_fails_is_refused(monkeypatch):
     assert "No module named" in only(one.result)["refused"]["tinynet"]
 
 
+@pytest.mark.slow
 def test_import():
     one = session(peers=("tinynet",))
     imports.run(one, rounds=2)
