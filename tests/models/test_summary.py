@@ -46,7 +46,7 @@ def test_a_small_network_by_hand() -> None:
     assert [row.backward_bytes for row in table.rows] == [
         2 * 3 * 64 * FLOAT,  # its input, the images
         plane,  # its output
-        plane // 4 * 2,  # which element: int64
+        plane // 4 // FLOAT,  # which element of its window: one byte each
         0,
         0,  # the mask is drawn again
         plane // 4,  # its input

@@ -16,6 +16,7 @@ def tallies():
     return {suite: mutants.tally(mutants.SUITES[suite]()) for suite in FAST}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", FAST)
 def test_all_are_caught(suite, tallies):
     tally = tallies[suite]
@@ -39,6 +40,7 @@ def documented():
     return {row[0].strip(): tuple(int(cell) for cell in row[1:]) for row in rows}
 
 
+@pytest.mark.slow
 def test_the_documented_count_is_current(tallies):
     table = documented()
     for suite, tally in tallies.items():

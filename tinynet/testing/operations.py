@@ -231,6 +231,9 @@ def _rows() -> Iterator[Operation]:
     yield Operation("cat", lambda x, y: tinynet.cat([x, y, x], 1), (normal(2, 3), normal(2, 1)))
     yield Operation("stack", lambda x, y: tinynet.stack([x, y, x], 1), two)
     yield Operation("clone", lambda x: x.clone(), (normal(3),))
+    yield Operation(
+        "to a device", lambda x: arithmetic.to_device(x, device="cpu") * 1, (normal(3),)
+    )
     yield Operation("flip", lambda x: x.flip(0, 1), (normal(2, 3),))
     yield Operation("roll", lambda x: x.roll((1, -1), (0, 1)), (normal(2, 3),))
     yield Operation("repeat", lambda x: x.repeat(2, 1, 3), (normal(2, 3),))
