@@ -232,7 +232,7 @@ def _rows() -> Iterator[Operation]:
     yield Operation("stack", lambda x, y: tinynet.stack([x, y, x], 1), two)
     yield Operation("clone", lambda x: x.clone(), (normal(3),))
     yield Operation(
-        "to a device", lambda x: arithmetic.to_device(x, device="cpu") * 1, (normal(3),)
+        "to a device", lambda x: arithmetic.to_device(x, device=x.device) * 1, (normal(3),)
     )
     yield Operation("flip", lambda x: x.flip(0, 1), (normal(2, 3),))
     yield Operation("roll", lambda x: x.roll((1, -1), (0, 1)), (normal(2, 3),))
