@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import weakref
 from bisect import bisect_left
@@ -34,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from .autograd import observe
-from .autograd.tape import AccumulateGrad, Node, Output, TensorBase, tick
+from .autograd.tape import AccumulateGrad, Node, Output, TensorBase, caller, tick
 
 __all__ = ["Average", "Event", "EventList", "ModuleTable", "profile", "record_function"]
 
@@ -590,13 +589,8 @@ class record_function(ContextDecorator):
 
 
 def _call_site() -> str:
-    """`file:line` of the first frame outside tinynet."""
-    frame: Any = sys._getframe(2)
-    while frame.f_back is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module != "tinynet" and not module.startswith("tinynet."):
-            break
-        frame = frame.f_back
+    """`train.py:12`, the line of the user's program."""
+    frame = caller()
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 

@@ -16,7 +16,6 @@ nothing to go by. Every result is looked at, so it is for finding mistakes, not 
 from __future__ import annotations
 
 import functools
-import sys
 import warnings
 from collections.abc import Callable
 from contextlib import ContextDecorator
@@ -25,7 +24,7 @@ from typing import Any, ClassVar
 from ..device import xp_of
 from .mode import mode
 from .observe import Observer, unwatch, watch
-from .tape import Node, TensorBase, call_site
+from .tape import Node, TensorBase, call_site, caller
 
 RANDOM_LAYERS = ("Dropout", "BatchNorm", "AlphaDropout")  # that behave otherwise in training
 
@@ -181,10 +180,9 @@ class anomaly(Observer, ContextDecorator):
     def _warn(self, text: str) -> None:
         if text not in self._warned:  # once is enough
             self._warned.add(text)
-            level, frame = 1, sys._getframe()
-            while frame.f_back and frame.f_globals["__name__"].startswith("tinynet."):
-                level, frame = level + 1, frame.f_back
-            warnings.warn(text, UserWarning, stacklevel=level)  # the line of the caller's program
+            frame = caller()
+            line = frame.f_code.co_filename, frame.f_lineno
+            warnings.warn_explicit(text, UserWarning, *line)
 
 
 def _ranges(inputs: tuple) -> str:

@@ -476,11 +476,19 @@ def node_of(tensor: TensorBase) -> Node | None:
     return tensor._node
 
 
-def call_site() -> str:
-    """`file:line` of the first frame outside tinynet."""
+def caller() -> Any:
+    """The first frame outside tinynet: the line of the user's program that runs now."""
     frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tinynet."):
+    while frame.f_back is not None:
+        if not (frame.f_globals.get("__name__", "") + ".").startswith("tinynet."):
+            break
         frame = frame.f_back
+    return frame
+
+
+def call_site() -> str:
+    """`file:line` of `caller`."""
+    frame = caller()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
