@@ -264,8 +264,8 @@ def _run_hooks(node: Node, dy: Any) -> Any:
     return dy
 
 
-def _on_the_way(roots: list[Node], wanted: set[Node]) -> set[Node]:
-    """The nodes from which a wanted node can be reached, those themselves included."""
+def behind(roots: Sequence[Node]) -> list[Node]:
+    """The nodes that the roots were computed with, the roots included, oldest first."""
     seen: set[Node] = set()
     stack: list[Node | None] = list(roots)
     while stack:
@@ -273,8 +273,13 @@ def _on_the_way(roots: list[Node], wanted: set[Node]) -> set[Node]:
         if node is not None and node not in seen:
             seen.add(node)
             stack.extend(node.edges)
+    return sorted(seen, key=lambda node: node.number)
+
+
+def _on_the_way(roots: list[Node], wanted: set[Node]) -> set[Node]:
+    """The nodes from which a wanted node can be reached, those themselves included."""
     needed = set(wanted)
-    for node in sorted(seen, key=lambda node: node.number):  # inputs before what uses them
+    for node in behind(roots):  # inputs before what uses them
         if not needed.isdisjoint(node.edges):
             needed.add(node)
     return needed

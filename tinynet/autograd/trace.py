@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from . import observe
+from . import engine, observe
 from .formula import description, formulas, input_names, name_of, source_line
 from .function import FunctionNode
 from .ledger import Contribution, Input, Leaf, Ledger, Numbers, Remembered, Step, Visit
@@ -255,7 +255,7 @@ class _Recorder(observe.Observer):
 
     def from_tape(self, *roots: Node) -> None:
         """Steps for the nodes behind these that ran before the trace began."""
-        for node in _behind(roots):
+        for node in engine.behind(roots):
             if node in self.nodes or isinstance(node, Output):
                 continue
             if isinstance(node, AccumulateGrad):
@@ -484,18 +484,6 @@ class _Followed:
         result = self.pullback(*arguments)
         self.tell(arguments, result)
         return result
-
-
-def _behind(roots: Sequence[Node]) -> Iterator[Node]:
-    """The nodes that the roots were computed with, oldest first."""
-    seen: set[Node] = set()
-    stack: list[Node | None] = list(roots)
-    while stack:
-        node = stack.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            stack.extend(node.edges)
-    return iter(sorted(seen, key=lambda node: node.number))
 
 
 def _caller() -> tuple[Any, tuple[int, int]]:
