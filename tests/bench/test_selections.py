@@ -122,7 +122,10 @@ def test_a_library_that_is_not_there(inside):
 
 @pytest.mark.slow
 def test_models(inside, monkeypatch):
-    few = {"training": ("fused", "foreach", "channels_last"), "inference": ("mkldnn",) * 3}
+    few = {
+        "training": ("fused", "foreach", "channels_last"),
+        "inference": ("mkldnn", "inference_mode", "channels_last"),
+    }
     monkeypatch.setattr(models, "SETTINGS", few)
     one = session(peers=("tinynet", "pytorch", "numpy"), threads=(2,))
     models.run(one, ["tiny"], compiled=False)
@@ -157,7 +160,8 @@ def test_what_is_wrong_is_not_timed(inside, monkeypatch):
         return "the loss of step 1 is wrong" if len(seen) == 2 else None
 
     monkeypatch.setattr(models, "difference", difference)
-    monkeypatch.setattr(models, "SETTINGS", {"training": ("fused",) * 3})
+    settings = {"training": ("fused", "foreach", "channels_last")}
+    monkeypatch.setattr(models, "SETTINGS", settings)
     one = session(peers=("tinynet", "pytorch", "numpy"), threads=(2,))
     models.run(one, ["tiny_mlp"], modes=["training"], compiled=False)
     row = only(one.result)
