@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from . import capture
+
 NOTHING = 2**64 - 1
 SLOTS = 256  # launches that can be told apart; the next one shares the oldest one's number
 
 
-class _Board:
-    """The numbers of one device."""
+class Board:
+    """The numbers of one device, or of the launches of one captured graph."""
 
     def __init__(self, xp: Any) -> None:
         self.numbers = xp.full(SLOTS, NOTHING, np.uint64)
@@ -43,19 +45,32 @@ class _Board:
                     raise error(number)
 
 
-_boards: dict[Any, _Board] = {}  # by array module and device
+_boards: dict[Any, Board] = {}  # by array module and device; of graphs by their own id
 
 
 def slot(xp: Any, error: Callable[[int], Exception]) -> Any:
     """A number (1,) of uint64 for a kernel to lower; `error(number)` makes the exception of it."""
+    graph = capture.current()
+    if graph is not None:
+        return graph.board.slot(error)
     device = None if xp is np else xp.cuda.Device().id
     board = _boards.get((xp, device))
     if board is None:
-        board = _boards[xp, device] = _Board(xp)
+        board = _boards[xp, device] = Board(xp)
     return board.slot(error)
+
+
+def watch(board: Board) -> None:
+    """Ask this board, too, when somebody checks."""
+    _boards[id(board)] = board
+
+
+def forget(board: Board) -> None:
+    """Ask this board no more."""
+    _boards.pop(id(board), None)
 
 
 def check() -> None:
     """Raises the error of the first launch that found something wrong; waits for the devices."""
-    for board in _boards.values():
+    for board in list(_boards.values()):
         board.check()

@@ -6,14 +6,14 @@ Nothing here imports CuPy before it is needed, so that `is_available()` can be a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import kernels, random
 from .device import check_device, device, why_no_cuda
-from .kernels import reports
+from .kernels import capture, reports
 from .kernels.conv2d.dims import Conv2dDims
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def get_device_capability(target: Any = None) -> tuple[int, int]:
 
 def synchronize(target: Any = None) -> None:
     """Wait until the GPU has done everything it was given; raises what a kernel found wrong."""
+    capture.refuse("it cannot wait for itself", "Call synchronize() outside of the graph.")
     _cupy().cuda.Device(_index(target)).synchronize()
     reports.check()
 
@@ -258,6 +259,128 @@ def stream(queue: Stream) -> Iterator[None]:
         yield
 
 
+# ------------------------------------------------------------------------------------------ graphs
+
+
+class CUDAGraph:
+    """Kernels that are captured once and launched again by one call: for small networks, whose
+    launches take longer than their work.
+
+        static_x, static_y = next(batches)                  # the graph reads these, always
+        step(static_x, static_y)                            # once before: compiles, starts momentum
+        g = tinynet.cuda.CUDAGraph()
+        with tinynet.cuda.graph(g):
+            loss = step(static_x, static_y)                 # captured, not computed
+        for x, y in batches:
+            static_x.copy_(x), static_y.copy_(y)
+            g.replay()                                      # `loss` and the weights are new
+
+    What the CPU decides is decided when it is captured: shapes, the learning rate, which layers
+    there are. Dropout draws new numbers in every replay. Reading a result, copies from the CPU,
+    cuBLAS, and optimisers that count their steps are refused with a sentence. What the graph
+    allocates comes from a memory pool of its own, which nobody else gets memory from.
+    """
+
+    def __init__(self, keep_graph: bool = False) -> None:
+        self._graph: Any = None
+        self._pool: Any = None
+        self._undo: ExitStack | None = None
+
+    def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
+        """Capture what the current stream is given from now on; `graph` is the simpler way."""
+        cupy = _cupy()
+        if self._graph is not None or self._undo is not None:
+            raise RuntimeError("This CUDAGraph has a captured graph already; reset() drops it.")
+        queue = cupy.cuda.get_current_stream()
+        if queue.ptr in (0, 1):  # the default ones
+            raise RuntimeError(
+                "CUDA graphs must be captured on a non-default stream; "
+                "`with tinynet.cuda.graph(g):` makes one."
+            )
+        self._stream, self._pool = queue, pool or graph_pool_handle()
+        self._replays = cupy.zeros((), np.uint64)
+        self._board = reports.Board(cupy)
+        queue.synchronize()
+        with ExitStack() as undo:
+            undo.callback(capture.end, capture.begin(capture.Capture(self._replays, self._board)))
+            undo.enter_context(cupy.cuda.using_allocator(self._pool.malloc))
+            # CuPy's own copies from the CPU start from such memory.
+            cupy.cuda.set_pinned_memory_allocator(_no_copies)
+            kept = cupy.get_default_pinned_memory_pool().malloc
+            undo.callback(cupy.cuda.set_pinned_memory_allocator, kept)
+            queue.begin_capture()
+            self._replays += 1
+            self._undo = undo.pop_all()
+
+    def capture_end(self) -> None:
+        """What was captured can be replayed from now on."""
+        if self._undo is None:
+            raise RuntimeError("capture_end: call capture_begin first.")
+        try:
+            self._graph = self._stream.end_capture()
+        finally:
+            self._undo.close()
+            self._undo = None
+        self._reports, self._board.launches = self._board.launches, 0
+        reports.watch(self._board)
+
+    def replay(self) -> None:
+        """Launch everything that was captured, on the current stream."""
+        if self._graph is None:
+            raise RuntimeError("replay: nothing was captured. Use `with tinynet.cuda.graph(g):`.")
+        self._graph.launch()
+        self._board.launches = self._reports
+
+    def reset(self) -> None:
+        """Forget the graph; its memory goes when no tensor is left in it."""
+        if self._graph is not None:
+            reports.forget(self._board)
+        self._graph = self._pool = None
+
+    def pool(self) -> Any:
+        """Where the graph's memory comes from: for another graph that is never replayed beside
+        this one."""
+        return self._pool
+
+    def __del__(self) -> None:
+        self.reset()
+
+
+def _no_copies(size: int) -> Any:
+    capture.refuse("it cannot hold a copy from the CPU", "Make constants before the capture.")
+
+
+def graph_pool_handle() -> Any:
+    """A memory pool for graphs that share their memory: they must not be replayed side by side."""
+    return _cupy().cuda.MemoryPool()
+
+
+def is_current_stream_capturing() -> bool:
+    """True while a graph is being captured."""
+    return capture.current() is not None
+
+
+@contextmanager
+def graph(
+    cuda_graph: CUDAGraph,
+    pool: Any = None,
+    stream: Stream | None = None,
+    capture_error_mode: str = "global",
+) -> Iterator[None]:
+    """Within the `with` block work is captured in the graph instead of being done."""
+    synchronize()
+    with (stream or Stream())._stream:
+        cuda_graph.capture_begin(pool, capture_error_mode)
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):  # the first error says more
+                cuda_graph.capture_end()
+            cuda_graph.reset()
+            raise
+        cuda_graph.capture_end()
+
+
 def trace(
     kernel: str,
     block: int | Sequence[int] = 0,
@@ -298,6 +421,7 @@ def _small_convolution(conv2d: Any) -> None:
 
 
 __all__ = [
+    "CUDAGraph",
     "DeviceProperties",
     "Event",
     "Stream",
@@ -309,8 +433,11 @@ __all__ = [
     "get_device_capability",
     "get_device_name",
     "get_device_properties",
+    "graph",
+    "graph_pool_handle",
     "init",
     "is_available",
+    "is_current_stream_capturing",
     "manual_seed",
     "manual_seed_all",
     "max_memory_allocated",

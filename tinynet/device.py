@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .kernels import reports
+from .kernels import capture, reports
 
 
 class device:
@@ -37,6 +37,13 @@ class device:
     def __hash__(self) -> int:
         return hash((self.type, self.index))
 
+    def __enter__(self) -> device:
+        _defaults.append(check_device(self))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _defaults.pop()
+
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
@@ -46,6 +53,24 @@ class device:
 
 
 CPU = device("cpu")
+
+# Where new tensors are made: the last one counts. `with device(...):` adds one for its block.
+_defaults: list[device | None] = [None]
+
+
+def default_device() -> device | None:
+    """Where new tensors are made, None for the CPU."""
+    return _defaults[-1]
+
+
+def get_default_device() -> device:
+    """Where new tensors are made."""
+    return _defaults[-1] or CPU
+
+
+def set_default_device(device: Any) -> None:
+    """Make new tensors on this device unless another is asked for (None: on the CPU)."""
+    _defaults[-1] = None if device is None else check_device(device)
 
 
 def xp_of(array: Any) -> Any:
@@ -118,6 +143,9 @@ def to_numpy(array: Any) -> Any:
     """
     if xp_of(array) is np:
         return array
+    capture.refuse(
+        "reading a result would wait for the GPU", "Read it after a replay, outside of the graph."
+    )
     copied = array.get()
     reports.check()
     return copied
@@ -131,6 +159,11 @@ def move(array: Any, target: Any) -> Any:
     reason = why_no_cuda()
     if reason is not None:
         raise RuntimeError(reason)
+    if xp_of(array) is np:
+        capture.refuse(
+            "it cannot hold a copy from the CPU",
+            "Make the tensor before, and copy_ new values into it before each replay.",
+        )
     import cupy
 
     with cupy.cuda.Device(target.index or 0):

@@ -25,6 +25,18 @@ class dtype:
         return as_dtype, (self.name,)
 
 
+class layout:
+    """How elements lie in memory: `strided`, the only way that tinynet has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"tinynet.{self.name}"
+
+
+strided = layout("strided")
+
 float16 = half = dtype("float16", np.float16)
 float32 = float_ = dtype("float32", np.float32)
 float64 = double = dtype("float64", np.float64)
@@ -79,6 +91,49 @@ def of(array: Any) -> dtype:
 def numpy_dtype(value: Any) -> np.dtype[Any]:
     """NumPy's dtype for anything that `as_dtype` takes."""
     return as_dtype(value).numpy
+
+
+class finfo:
+    """The limits of a floating-point dtype (the default one without an argument)."""
+
+    def __init__(self, type: Any = None) -> None:
+        kind = _default if type is None else as_dtype(type)
+        if not kind.is_floating_point:
+            raise TypeError(
+                f"tinynet.finfo() requires a floating point input type, not {kind}. Use iinfo to "
+                "handle 'tinynet.finfo'"
+            )
+        limits = np.finfo(kind.numpy)
+        self.dtype = kind.name
+        self.bits = limits.bits
+        self.eps, self.resolution = float(limits.eps), float(limits.resolution)
+        self.max, self.min = float(limits.max), float(limits.min)
+        self.tiny = self.smallest_normal = float(limits.tiny)
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
+            f"eps={self.eps:g}, smallest_normal={self.tiny:g}, tiny={self.tiny:g}, "
+            f"dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """The limits of an integer dtype."""
+
+    def __init__(self, type: Any) -> None:
+        kind = as_dtype(type)
+        if kind.is_floating_point or kind is bool_:
+            raise TypeError(
+                f"tinynet.iinfo() requires an integer input type, not {kind}. Use finfo for "
+                "floating point"
+            )
+        limits = np.iinfo(kind.numpy)
+        self.dtype, self.bits = kind.name, limits.bits
+        self.max, self.min = int(limits.max), int(limits.min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
 
 
 def _promote(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:

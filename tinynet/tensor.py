@@ -9,26 +9,28 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, methods
 from .autograd import engine, layout, tape
 from .autograd.mode import mode
 from .autograd.tape import AccumulateGrad, Node, Output, TensorBase, node_of, wrap
 from .autograd.trace import trace as record_ledger
 from .device import check_device, device, device_of, is_on, move, to_numpy, xp_of
-from .dtypes import dtype
+from .dtypes import dtype, strided
 from .formatting import format_tensor
 from .ops import (
     activation,
     arithmetic,
     creation,
+    elementwise,
     indexing,
     linalg,
     pointwise,
     reduction,
+    special,
 )
 from .ops import (
     shape as shapes,
@@ -109,6 +111,30 @@ def in_place(operation: Any, name: str, over: Any = None) -> Any:
     return method
 
 
+def view_in_place(operation: Any, name: str) -> Any:
+    """The method that turns a tensor into a view of what it was: other sizes, the same memory."""
+
+    @functools.wraps(operation)
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if mode.enabled and node_of(self).__class__ is AccumulateGrad:
+            raise RuntimeError(
+                f"{name}: a leaf Variable that requires grad is being used in an in-place "
+                "operation; use the out-of-place operation."
+            )
+        before = object.__new__(Tensor)
+        before.__dict__.update(self.__dict__)
+        view = operation(before, *args, **kwargs)
+        if view is before:
+            return self
+        for state in ("array", "_node", "_storage", "_base", "_replay", "_rebased_at", "_pinned"):
+            setattr(self, state, getattr(view, state))
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"`{operation.__name__.strip('_')}`, of this tensor itself."
+    return method
+
+
 class Tensor(TensorBase):
     """An n-dimensional array whose history is recorded, so that gradients can be taken.
 
@@ -118,9 +144,11 @@ class Tensor(TensorBase):
 
     __array_priority__ = 1000  # so that ndarray + Tensor asks the Tensor
 
-    if TYPE_CHECKING:
-        # float(), int(), bool(), ... are added below: in here they would hide the types.
-        def __getattr__(self, name: str) -> Any: ...
+    def __getattr__(self, name: str) -> Any:
+        # Only for what is not there: float(), int(), bool(), ... are added below.
+        from . import parity
+
+        raise parity.missing("tinynet.Tensor", name, Tensor)
 
     def __new__(cls, *data: Any, requires_grad: bool = False) -> Any:
         kind = dtypes.get_default_dtype().numpy
@@ -214,6 +242,63 @@ class Tensor(TensorBase):
     def is_floating_point(self) -> bool:
         """True for float16, float32 and float64."""
         return self.array.dtype.kind == "f"
+
+    layout = strided
+    names = property(lambda self: (None,) * self.array.ndim)
+    name = None
+    is_cpu = property(lambda self: self.device.type == "cpu")
+    is_sparse = is_sparse_csr = is_quantized = is_mkldnn = is_nested = is_meta = False
+    is_mps = is_xpu = is_xla = is_ipu = is_maia = is_mtia = is_vulkan = False
+
+    def is_complex(self) -> bool:
+        """False: tinynet has no complex dtype."""
+        return False
+
+    is_conj = is_neg = is_distributed = is_coalesced = is_complex
+
+    def is_inference(self) -> bool:
+        """False: `inference_mode` marks no tensors."""
+        return False
+
+    def is_signed(self) -> bool:
+        """True if the dtype has negative numbers."""
+        return self.dtype.is_signed
+
+    def is_same_size(self, other: Tensor) -> bool:
+        """True if both have the same shape."""
+        return self.array.shape == other.array.shape
+
+    def is_set_to(self, tensor: Tensor) -> bool:
+        """True if both show the same memory in the same way."""
+        return (
+            self.shape == tensor.shape
+            and self.stride() == tensor.stride()
+            and self.data_ptr() == tensor.data_ptr()
+        )
+
+    def is_shared(self) -> bool:
+        """False: no tensor's memory is shared between processes."""
+        return False
+
+    def share_memory_(self) -> Tensor:
+        """This tensor: a child process gets its memory by fork, or a copy."""
+        return self
+
+    def is_pinned(self, device: Any = None) -> bool:
+        """False: no memory is pinned."""
+        return False
+
+    def pin_memory(self, device: Any = None) -> Tensor:
+        """This tensor: copies to the GPU need no pinned memory here."""
+        return self
+
+    def record_stream(self, stream: Any) -> None:
+        """Nothing: CuPy's memory pool knows its streams."""
+
+    def dim_order(self) -> tuple[int, ...]:
+        """The dimensions from the farthest apart in memory to the nearest."""
+        strides = layout.strides(self)
+        return tuple(sorted(range(self.array.ndim), key=lambda i: -strides[i]))
 
     def get_device(self) -> int:
         """The GPU's index, or -1 on the CPU."""
@@ -379,6 +464,20 @@ class Tensor(TensorBase):
         array = self.numpy()
         return np.array(array, dtype=dtype, copy=copy)
 
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        # NumPy's functions of one tensor give a tensor: np.exp(x), say, as in PyTorch.
+        return wrap(np.asarray(array)) if np.asarray(array).dtype.kind in "fiub" else array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if node_of(self) is not None:
+            raise BufferError(
+                "Can't export tensors that require gradient, use tensor.detach() instead."
+            )
+        return layout.settle(self).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return self.array.__dlpack_device__()
+
     def item(self) -> Any:
         """The only element, as a Python number."""
         if self.array.size != 1:
@@ -399,7 +498,9 @@ class Tensor(TensorBase):
         if place is not None and not is_on(self.array, place):
             result = arithmetic.to_device(result, device=place)
         if kind is not None and result.array.dtype != kind.numpy:
-            result = arithmetic.cast(result, dtype=kind.numpy)
+            # integers have no gradients, and no history
+            source = result if kind.is_floating_point else result.detach()
+            result = arithmetic.cast(source, dtype=kind.numpy)
         keep = memory_format is layout.preserve_format
         if not keep and not result.is_contiguous(memory_format):
             return result.clone(memory_format=memory_format)
@@ -412,6 +513,7 @@ class Tensor(TensorBase):
         if isinstance(dtype, str):
             names = {name: d for d, name in _OLD_NAMES.items()}
             dtype = names.get(dtype.rpartition(".")[2], dtype)
+        dtype = getattr(dtype, "dtype", dtype)  # of a tensor type: FloatTensor, LongTensor, ...
         return self.to(dtypes.as_dtype(dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
@@ -520,6 +622,16 @@ class Tensor(TensorBase):
         """`fill_value` everywhere, in this tensor's dtype and on its device."""
         return creation.full(size, fill_value, **self._like(kwargs))
 
+    def new(self, *data: Any) -> Tensor:
+        """A tensor of the given sizes or data, in this tensor's dtype; an old form of `new_*`."""
+        if len(data) == 1 and not isinstance(data[0], int):
+            return creation.tensor(data[0], **self._like({}))
+        return creation.empty(*(data or (0,)), **self._like({}))
+
+    def new_empty_strided(self, size: Any, stride: Any, **kwargs: Any) -> Tensor:
+        """Unset elements `stride` apart in memory, in this tensor's dtype and on its device."""
+        return creation.empty_strided(size, stride, **self._like(kwargs))
+
     def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:
         """A copy of data, in this tensor's dtype and on its device."""
         return creation.tensor(data, **self._like(kwargs))
@@ -547,6 +659,63 @@ class Tensor(TensorBase):
         if isinstance(value, TensorBase):
             return self.copy_(value)
         return self._write("fill_", lambda a: a.fill(value))
+
+    def fill_diagonal_(self, fill_value: float, wrap: bool = False) -> Tensor:
+        """Set the elements of the main diagonal to a number (wrap: again after each N rows)."""
+        if self.array.ndim < 2:
+            raise RuntimeError("dimensions must larger than 1")
+        return self._write(
+            "fill_diagonal_", lambda a: np.fill_diagonal(a, fill_value, wrap=wrap)
+        )
+
+    def apply_(self, callable: Callable[[Any], Any]) -> Tensor:
+        """Replace every element by callable(element); slow, on the CPU alone."""
+        return self._each("apply_", callable)
+
+    def map_(self, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+        """Replace every element by callable(element, element of tensor)."""
+        return self._each("map_", callable, tensor)
+
+    def map2_(self, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any], Any]) -> Tensor:
+        """Replace every element by callable(element, element of x, element of y)."""
+        return self._each("map2_", callable, x, y)
+
+    def _each(self, name: str, function: Callable[..., Any], *others: Tensor) -> Tensor:
+        if node_of(self) is not None:
+            raise RuntimeError(f"Can't call {name} on Variable that requires grad. Use .detach()")
+        if self.is_cuda:
+            raise TypeError(f"{name} is only implemented on CPU tensors")
+        given = [np.broadcast_to(t.array, self.shape).ravel().tolist() for t in (self, *others)]
+        values = np.array([function(*v) for v in zip(*given)], self.array.dtype)
+        return self._write(name, lambda a: np.copyto(a, values.reshape(a.shape)))
+
+    def resize_(self, *size: Any, memory_format: Any = None) -> Tensor:
+        """Take another size: the first elements stay, additional ones are unset."""
+        if node_of(self) is not None:
+            raise RuntimeError("cannot resize variables that require grad")
+        shape = creation._size(size)
+        before = layout.settle(self)
+        flat = before.ravel()
+        count = Size(shape).numel()
+        if count > flat.size:
+            flat = np.concatenate([flat, np.zeros(count - flat.size, flat.dtype)])
+        self.array, self._base = flat[:count].reshape(shape), None
+        return self
+
+    def resize_as_(self, other: Tensor, memory_format: Any = None) -> Tensor:
+        """Take the size of other; see `resize_`."""
+        return self.resize_(other.shape)
+
+    def set_(self, source: Any = None) -> Tensor:
+        """Show the memory of source (of nothing without it) from now on, in its size."""
+        if source is not None and source.array.dtype != self.array.dtype:
+            raise RuntimeError(
+                f"set_: the tensor has dtype {self.dtype}, but the source has {source.dtype}"
+            )
+        with_nothing = creation.empty(0, dtype=self.dtype)
+        self._base, self._node = None, None
+        tape.alias(with_nothing if source is None else source, self)
+        return self
 
     def _write(self, name: str, write: Callable[[Any], None]) -> Tensor:
         """Overwrite the elements with something that no gradient flows into."""
@@ -595,6 +764,34 @@ class Tensor(TensorBase):
     def exponential_(self, lambd: float = 1, generator: Generator | None = None) -> Tensor:
         """Fill with numbers drawn from the exponential distribution of rate lambd."""
         return self._draw("exponential_", generator, lambda g: g.exponential(1 / lambd, self.shape))
+
+    def geometric_(self, p: float, generator: Generator | None = None) -> Tensor:
+        """Fill with how many trials of chance p it takes to succeed: 1, 2, ..."""
+        if not 0 < p < 1:
+            raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+        return self._draw("geometric_", generator, lambda g: g.geometric(p, self.shape))
+
+    def cauchy_(
+        self, median: float = 0, sigma: float = 1, generator: Generator | None = None
+    ) -> Tensor:
+        """Fill with numbers drawn from the Cauchy distribution."""
+        if sigma <= 0:
+            raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
+        return self._draw(
+            "cauchy_", generator, lambda g: g.standard_cauchy(self.shape) * sigma + median
+        )
+
+    def log_normal_(
+        self, mean: float = 1, std: float = 2, generator: Generator | None = None
+    ) -> Tensor:
+        """Fill with numbers whose logarithm is drawn from the normal distribution."""
+        if std <= 0:
+            raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
+        return self._draw(
+            "log_normal_",
+            generator,
+            lambda g: np.exp(g.standard_normal(self.shape) * std + mean),
+        )
 
     def _draw(self, name: str, generator: Any, draw: Callable[[Any], Any]) -> Tensor:
         values = draw((generator or default_generator).numpy)
@@ -789,51 +986,14 @@ class Tensor(TensorBase):
     arcsin, arccos, arctan = pointwise.asin, pointwise.acos, pointwise.atan
     T = property(shapes.reversed_dims)
     mT = property(shapes.matrix_transpose)
+    mH = property(shapes.matrix_transpose)
     H = property(shapes.t)
+    real = property(elementwise.real)
 
     # ---------------------------------------------------------------- the same, written in place
+    # (and many more at the end of this file, from the tables in methods.py)
 
-    neg_ = in_place(arithmetic.neg, "neg_")
-    remainder_ = in_place(arithmetic.remainder, "remainder_")
-    fmod_ = in_place(arithmetic.fmod, "fmod_")
-    clamp_ = in_place(arithmetic.clamp, "clamp_")
-    floor_divide_ = in_place(arithmetic.floor_divide, "floor_divide_")
-    sign_ = in_place(arithmetic.sign, "sign_")
-    floor_ = in_place(arithmetic.floor, "floor_")
-    ceil_ = in_place(arithmetic.ceil, "ceil_")
-    trunc_ = in_place(arithmetic.trunc, "trunc_")
-    round_ = in_place(arithmetic.round, "round_")
-    logical_and_ = in_place(arithmetic.logical_and, "logical_and_")
-    logical_or_ = in_place(arithmetic.logical_or, "logical_or_")
-    logical_not_ = in_place(arithmetic.logical_not, "logical_not_")
-    eq_ = in_place(arithmetic.eq, "eq_")
-    ne_ = in_place(arithmetic.ne, "ne_")
-    lt_ = in_place(arithmetic.lt, "lt_")
-    le_ = in_place(arithmetic.le, "le_")
-    gt_ = in_place(arithmetic.gt, "gt_")
-    ge_ = in_place(arithmetic.ge, "ge_")
-    exp_ = in_place(pointwise.exp, "exp_")
-    log_ = in_place(pointwise.log, "log_")
-    sqrt_ = in_place(pointwise.sqrt, "sqrt_")
-    rsqrt_ = in_place(pointwise.rsqrt, "rsqrt_")
-    reciprocal_ = in_place(pointwise.reciprocal, "reciprocal_")
-    square_ = in_place(pointwise.square, "square_")
-    tanh_ = in_place(pointwise.tanh, "tanh_")
-    sigmoid_ = in_place(pointwise.sigmoid, "sigmoid_")
-    sin_ = in_place(pointwise.sin, "sin_")
-    cos_ = in_place(pointwise.cos, "cos_")
     relu_ = in_place(activation.relu, "relu_", over=activation.relu_over)
-    scatter_ = in_place(indexing.scatter, "scatter_")
-    scatter_add_ = in_place(indexing.scatter_add, "scatter_add_")
-    index_add_ = in_place(indexing.index_add, "index_add_")
-    index_copy_ = in_place(indexing.index_copy, "index_copy_")
-    index_fill_ = in_place(indexing.index_fill, "index_fill_")
-    masked_fill_ = in_place(indexing.masked_fill, "masked_fill_")
-    cumsum_ = in_place(reduction.cumsum, "cumsum_")
-    tril_ = in_place(shapes.tril, "tril_")
-    triu_ = in_place(shapes.triu, "triu_")
-    abs_ = in_place(arithmetic.abs_, "abs_")
-    clip_ = clamp_
 
     # ------------------------------------------------------------------------------- operators
 
@@ -885,9 +1045,34 @@ class Tensor(TensorBase):
     def __rmatmul__(self, other: Any) -> Tensor:
         return linalg.matmul(creation.as_tensor(other), self)
 
+    def polygamma(self, n: int) -> Tensor:
+        """The n-th derivative of digamma."""
+        return special.polygamma(n, self)
+
+    def as_subclass(self, cls: Any) -> Any:
+        """This tensor's memory and history in an object of a class made from Tensor."""
+        result = object.__new__(cls)
+        for state in ("array", "_node", "_storage", "_base", "_replay", "_rebased_at", "_pinned"):
+            setattr(result, state, getattr(self, state))
+        return result
+
+    def to_dense(self, dtype: Any = None) -> Tensor:
+        """This tensor: there are no sparse ones."""
+        return self if dtype is None else self.to(dtype)
+
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """This tensor where condition is true, else other."""
         return arithmetic.where(condition, self, other)
+
+
+for _module, _names in methods.METHODS.items():
+    for _name in _names.split():
+        _method, _, _function = _name.partition("=")
+        setattr(Tensor, _method, getattr(_module, _function or _method))
+for _name in methods.IN_PLACE.split():
+    setattr(Tensor, f"{_name}_", in_place(getattr(Tensor, _name), f"{_name}_"))
+for _name in methods.VIEWS_IN_PLACE.split():
+    setattr(Tensor, f"{_name}_", view_in_place(getattr(Tensor, _name), f"{_name}_"))
 
 
 _OLD_NAMES = {
@@ -940,8 +1125,10 @@ def _rebuild(
 
 
 def _converter(kind: dtypes.dtype) -> Any:
-    def method(self: Tensor) -> Tensor:
-        return self if self.array.dtype == kind.numpy else self.to(kind)
+    def method(self: Tensor, memory_format: Any = layout.preserve_format) -> Tensor:
+        if self.array.dtype == kind.numpy and memory_format is layout.preserve_format:
+            return self
+        return self.to(kind, memory_format=memory_format)
 
     method.__doc__ = f"This tensor in dtype {kind}."
     return method

@@ -1,7 +1,7 @@
 """Launches the CUDA convolutions: on CuPy arrays on the GPU, on NumPy arrays on the CPU.
 
 `ALGORITHMS` holds the steps of the staircase; `forward`, `grad_input` and `grad_weight` take the
-one that suits the shape.
+one that should be the fastest for the shape (see cuda_plan.py).
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from .. import precision
 from .algorithm import Algorithm
 from .cuda_im2col import IM2COL, IM2COL_LIBRARY
 from .cuda_naive import NAIVE
+from .cuda_plan import choose
 from .cuda_tiles import IMPLICIT_GEMM, IMPLICIT_GEMM_TF32, TILED
 from .cuda_winograd import WINOGRAD, WINOGRAD_4
 from .dims import Conv2dDims
-from .passes import counts_fit
-
-FEW_FILTERS = 8  # below that most of a tile would be empty
+from .estimate import Direction
 
 STEPS = {
     "naive": NAIVE,
@@ -37,20 +36,18 @@ def forward(x: Any, w: Any, bias: Any, *, dims: Conv2dDims, relu: bool = False) 
 
     With `relu` max(y, 0), in the same pass over y.
     """
-    return _suited(dims.K // dims.groups, dims).forward(x, w, bias, dims=dims, relu=relu)
+    return _suited("forward", dims, x).forward(x, w, bias, dims=dims, relu=relu)
 
 
 def grad_input(dy: Any, w: Any, *, dims: Conv2dDims) -> Any:
     """dx (N, C, H, W) from dy (N, K, P, Q)."""
-    return _suited(dims.C // dims.groups, dims).grad_input(dy, w, dims=dims)
+    return _suited("grad_input", dims, dy).grad_input(dy, w, dims=dims)
 
 
 def grad_weight(dy: Any, x: Any, *, dims: Conv2dDims) -> Any:
     """dw (K, C / groups, R, S) from dy (N, K, P, Q)."""
-    return _suited(FEW_FILTERS, dims).grad_weight(dy, x, dims=dims)
+    return _suited("grad_weight", dims, dy).grad_weight(dy, x, dims=dims)
 
 
-def _suited(rows: int, dims: Conv2dDims) -> Algorithm:
-    if rows < FEW_FILTERS or not counts_fit(dims):
-        return NAIVE
-    return IMPLICIT_GEMM_TF32 if precision.tf32["conv2d"] else IMPLICIT_GEMM
+def _suited(direction: Direction, dims: Conv2dDims, like: Any) -> Algorithm:
+    return STEPS[choose(dims, direction, like.dtype, tf32=precision.tf32["conv2d"]).algorithm]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import capture
 from ..device_arrays import THREADS, blocks_for, dense, run, xp_of
 from ..launch import Kernels
 from ..matmul.cuda import multiply
@@ -74,6 +75,7 @@ def by_columns(multiply: Callable[..., None]) -> Algorithm:
 
 def with_library(a: Any, b: Any, c: Any) -> None:
     """c = a @ b by the array library: cuBLAS for CuPy arrays."""
+    capture.refuse("im2col_library multiplies by cuBLAS, which CuPy keeps out of it", "Use im2col.")
     xp_of(c).matmul(a, b, out=c)
 
 

@@ -26,10 +26,9 @@ from ..tiles import (
     workspace,
 )
 from .algorithm import Algorithm
+from .cuda_plan import LEAST_PIXELS
 from .dims import Conv2dDims
 from .passes import forward_pass, grad_input_passes
-
-LEAST_PIXELS = 512  # of one piece of grad_weight's sum
 
 
 class Passes(NamedTuple):

@@ -16,10 +16,10 @@ from ..launch import Kernels
 from ..matmul.cuda import multiply
 from ..tiles import sum_parts
 from .algorithm import Algorithm
+from .cuda_plan import WORKSPACE
+from .cuda_plan import winograd_refuses as refuses
 from .cuda_tiles import IMPLICIT_GEMM
 from .dims import Conv2dDims
-
-WORKSPACE = 2**30  # bytes of transformed tiles, for x and y each
 
 TILES = np.dtype([(name, np.int32) for name in ("N", "P", "Q", "down", "across")], align=True)
 NAMES = ("filter", "input", "output", "output_adjoint", "filter_adjoint")
@@ -38,14 +38,14 @@ def winograd(M: int) -> Algorithm:
     A = M + 2
 
     def forward(x: Any, w: Any, bias: Any, *, dims: Conv2dDims, relu: bool = False) -> Any:
-        if not _fits(dims):
+        if refuses(dims):
             return IMPLICIT_GEMM.forward(x, w, bias, dims=dims, relu=relu)
         x, w, bias = dense(x, w, bias)
         filters = _transform_filters(w, turned=False)
         return _correlate(x, filters, bias, dims.padding, dims.y_shape, int(relu))
 
     def grad_input(dy: Any, w: Any, *, dims: Conv2dDims) -> Any:
-        if not _fits(dims):
+        if refuses(dims):
             return IMPLICIT_GEMM.grad_input(dy, w, dims=dims)
         dy, w = dense(dy, w)
         padding = 2 - dims.padding[0], 2 - dims.padding[1]
@@ -53,7 +53,7 @@ def winograd(M: int) -> Algorithm:
         return _correlate(dy, filters, None, padding, dims.x_shape, 0)
 
     def grad_weight(dy: Any, x: Any, *, dims: Conv2dDims) -> Any:
-        if not _fits(dims):
+        if refuses(dims):
             return IMPLICIT_GEMM.grad_weight(dy, x, dims=dims)
         dy, x = dense(dy, x)
         xp = xp_of(x)
@@ -113,15 +113,6 @@ def winograd(M: int) -> Algorithm:
         run(KERNELS[M], f"winograd_{name}<T, {M}>", like, grid, (THREADS,), *args)
 
     return Algorithm(forward, grad_input, grad_weight)
-
-
-def _fits(d: Conv2dDims) -> bool:
-    return (
-        (d.R, d.S, d.stride, d.dilation, d.groups) == (3, 3, (1, 1), (1, 1), 1)
-        and max(d.padding) <= 2
-        and min(d.N, d.C, d.K) > 0
-        and max(d.C, d.K) <= 65535
-    )
 
 
 def _count(tiles: Any) -> int:

@@ -14,25 +14,11 @@ from importlib import import_module
 
 import numpy as np
 
+from .. import precision
 from .dims import Conv2dDims
-from .estimate import DIRECTIONS, Direction, Estimate
+from .estimate import DIRECTIONS, Choice, Direction, Estimate, chosen
 
 CANDIDATES = ("winograd", "direct", "im2col_tiled")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The algorithm of one direction, with its costs."""
-
-    direction: Direction
-    algorithm: str
-    variant: str  # of the algorithm, "F(4, 3)"
-    why: str
-    flops: int  # by the definition
-    multiplied: int  # flops of the multiplications and their additions, as they are done
-    bytes: int  # that must move at least: x, w and y once
-    workspace: int  # bytes beside these
-    error: float  # expected, relative to the largest number of the result
 
 
 @dataclass(frozen=True)
@@ -52,8 +38,9 @@ class Conv2dPlan:
             f"y (N, K, P, Q) = {d.y_shape}"
         ]
         for choice in (self.forward, self.grad_input, self.grad_weight):
+            name = f"{choice.algorithm} {choice.variant}".strip()
             lines.append(
-                f"{choice.direction:<12}{choice.algorithm} {choice.variant}: "
+                f"{choice.direction:<12}{name}: "
                 f"{choice.flops / 1e9:.3g} GFLOP by the definition, "
                 f"{choice.multiplied / 1e9:.3g} multiplied, {choice.bytes / 2**20:.3g} MiB moved, "
                 f"{choice.workspace / 2**20:.3g} MiB workspace, error {choice.error:.0e}"
@@ -71,16 +58,26 @@ def conv2d_plan(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
     dtype: np.typing.DTypeLike = np.float32,
+    device: str = "cpu",
 ) -> Conv2dPlan:
     """How `auto` computes conv2d of x (N, C, H, W) with w (K, C / groups, R, S), and its gradients.
 
-    Raises ShapeError for shapes that conv2d would not take.
+    `device` is "cpu" or "cuda"; what is said for cuda needs no GPU, and comes from its datasheet.
+    Raises ShapeError for shapes that conv2d would not take, ValueError for another device.
     """
     dims = Conv2dDims.of(
         x_shape, w_shape, stride=stride, padding=padding, dilation=dilation, groups=groups
     )
-    choices = (choose(dims, direction, np.dtype(dtype)) for direction in DIRECTIONS)
-    return Conv2dPlan(dims, np.dtype(dtype), *choices)
+    dtype = np.dtype(dtype)
+    if device == "cuda":
+        cuda = import_module(".cuda_plan", __package__)
+        tf32 = precision.tf32["conv2d"]
+        choices = [cuda.choose(dims, direction, dtype, tf32=tf32) for direction in DIRECTIONS]
+    elif device == "cpu":
+        choices = [choose(dims, direction, dtype) for direction in DIRECTIONS]
+    else:
+        raise ValueError(f"conv2d_plan: device is cpu or cuda, not {device!r}.")
+    return Conv2dPlan(dims, dtype, *choices)
 
 
 @lru_cache(maxsize=4096)
@@ -95,25 +92,4 @@ def choose(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Choice:
             estimates[name] = algorithm.estimate(dims, direction, dtype)
         else:
             refusals.append(f"{name} {reason}")
-    best = min(estimates, key=lambda name: estimates[name].nanoseconds)
-    chosen = estimates[best]
-    others = [
-        f"{name} {estimate.nanoseconds / 1e6:.3g}"
-        for name, estimate in estimates.items()
-        if name != best
-    ]
-    why = f"expected to take {chosen.nanoseconds / 1e6:.3g} ms on one thread"
-    if others:
-        why += f", {', '.join(others)}"
-    sizes = (int(np.prod(shape)) for shape in (dims.x_shape, dims.w_shape, dims.y_shape))
-    return Choice(
-        direction=direction,
-        algorithm=best,
-        variant=chosen.variant,
-        why="; ".join([why, *refusals]),
-        flops=dims.flops,
-        multiplied=2 * chosen.multiplications,
-        bytes=sum(sizes) * dtype.itemsize,
-        workspace=chosen.workspace,
-        error=chosen.error,
-    )
+    return chosen(dims, direction, dtype, estimates, refusals, "on one thread")

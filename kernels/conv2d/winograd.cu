@@ -21,8 +21,8 @@
 // registers. The transformed arrays are A A / (M M) times the size of x and y (4 times for M = 2,
 // 2.25 for M = 4), which the launcher keeps within bounds by taking some images at a time.
 //
-// Numerics: M = 2 only adds, subtracts and halves. M = 4 multiplies by up to 8 and loses about a
-// digit. A NaN or infinity in x spreads to the M x M outputs of the tiles it lies in.
+// Numerics: M = 2 only adds, subtracts and halves. M = 4 multiplies by 0.17 to 2.8 and loses half a
+// digit (with the points 1, -1, 2, -2 a whole one; see cook_toom.py). A NaN or infinity in x spreads to the M x M outputs of the tiles it lies in.
 //
 // Arithmetic intensity: the transforms move 4 bytes for every addition or two; the batch of products
 // is matmul's.
@@ -30,8 +30,8 @@
 #include "../numbers.cuh"
 #include "shape.cuh"
 
-// The points are 0, 1, -1 and infinity, for M = 4 also 2 and -2. Rows of `in` are the transposed
-// in matrix, and so on.
+// The points are 0, 1, -1 and infinity; for M = 4 0, +-a, +-b and infinity, a and b the roots of 1/2
+// and 2. Rows of `in` are the transposed in matrix, and so on.
 template <int M> struct Matrices;
 
 template <> struct Matrices<2> {
@@ -50,23 +50,27 @@ template <> struct Matrices<2> {
 };
 
 template <> struct Matrices<4> {
+  static constexpr double a = .70710678118654752440, b = 2 * a;
   __device__ static constexpr double in(int i, int j) {
-    constexpr double m[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
-                                {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+    constexpr double m[6][6] = {{1, 0, -2.5, 0, 1, 0},    {0, -2 * a, -2, a, 1, 0},
+                                {0, 2 * a, -2, -a, 1, 0}, {0, -a, -.5, b, 1, 0},
+                                {0, a, -.5, -b, 1, 0},    {0, 1, 0, -2.5, 0, 1}};
     return m[i][j];
   }
   __device__ static constexpr double filter(int i, int j) {
-    constexpr double m[6][3] = {{1. / 4, 0, 0},
-                                {-1. / 6, -1. / 6, -1. / 6},
-                                {-1. / 6, 1. / 6, -1. / 6},
-                                {1. / 24, 1. / 12, 1. / 6},
-                                {1. / 24, -1. / 12, 1. / 6},
+    constexpr double m[6][3] = {{1, 0, 0},
+                                {-2. / 3, -2 * a / 3, -1. / 3},
+                                {-2. / 3, 2 * a / 3, -1. / 3},
+                                {1. / 6, b / 6, 1. / 3},
+                                {1. / 6, -b / 6, 1. / 3},
                                 {0, 0, 1}};
     return m[i][j];
   }
   __device__ static constexpr double out(int i, int j) {
-    constexpr double m[4][6] = {
-        {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+    constexpr double m[4][6] = {{1, 1, 1, 1, 1, 0},
+                                {0, a, -a, b, -b, 0},
+                                {0, .5, .5, 2, 2, 0},
+                                {0, a / 2, -a / 2, 2 * b, -2 * b, 1}};
     return m[i][j];
   }
 };

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import capture
 from ..device_arrays import THREADS, blocks_for, dense, run, xp_of
 from ..launch import Kernels
 from .reference import survivor_scale, threshold
@@ -14,13 +15,16 @@ KERNELS = Kernels("dropout/dropout.cu", {"dropout<T>": {"float": 32, "double": 4
 
 
 def apply(x: Any, *, p: float, key: int) -> Any:
-    """x with each element set to zero with probability p, the others divided by 1 - p."""
+    """x with each element set to zero with probability p, the others divided by 1 - p.
+
+    In a captured graph each replay has a key of its own, `key` plus the replay's number.
+    """
     (x,) = dense(x)
     y = xp_of(x).empty_like(x)
     if x.size:
         scale = x.dtype.type(survivor_scale(p))
-        words = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
-        args = x, y, np.int64(x.size), np.uint64(threshold(p)), scale, *words
+        stream = np.uint64(key), capture.replay_number()
+        args = x, y, np.int64(x.size), np.uint64(threshold(p)), scale, *stream
         grid = blocks_for(-(-x.size // 4))
         run(KERNELS, "dropout<T>", x, grid, (THREADS,), *args)
     return y

@@ -8,8 +8,13 @@ What it refuses, CuPy refuses, so that a program which runs on it has no hidden 
 
 Reductions and single elements are arrays of no dimension, as in CuPy; everything that makes the CPU
 wait for the GPU (`get`, `item`, `bool`, ...) is counted in `waits`. Kernels run through cuda-host.
+
+Graphs: between `begin_capture` and `end_capture` every operation is recorded, and afterwards all
+memory is as it was before; `launch` does the operations again, in the same memory. What cannot be
+captured raises, as in CuPy: waiting, cuBLAS, copies from the CPU where memory for them is refused.
 """
 
+import contextlib
 import sys
 import types
 import weakref
@@ -52,7 +57,73 @@ waits = 0
 
 def wait() -> None:
     global waits
+    if recording is not None:
+        raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported")
     waits += 1
+
+
+recording = None  # the Graph that is being captured
+CUBLAS = frozenset(["dot", "matmul", "__matmul__", "__rmatmul__", "tensordot", "einsum", "inner"])
+
+
+class Graph:
+    """What was captured: (operation, the array it makes or None), in order."""
+
+    def __init__(self):
+        self.operations, self.before, self.made = [], {}, {}
+
+    def reads(self, operands):
+        """Keep what the operands hold now, for they may be written."""
+        for array in operands:
+            root = _root(array)
+            if id(root) not in self.before and id(root) not in self.made:
+                self.before[id(root)] = root, root.copy()
+
+    def records(self, operation, results):
+        for made in results:
+            if made is _root(made) and id(made) not in self.before:
+                self.made.setdefault(id(made), made)
+        self.operations.append((operation, results))
+
+    def ends(self):
+        """Nothing has been computed: what was there is as before, what is new holds anything."""
+        for root, held in self.before.values():
+            if root.flags.writeable:
+                root[...] = held
+        for root in self.made.values():
+            root.fill(np.frombuffer(b"\xa5" * root.itemsize, root.dtype)[0])
+
+    def launch(self, stream=None):
+        for operation, results in self.operations:
+            for held, new in zip(results, _arrays(operation()), strict=True):
+                if not np.shares_memory(held, new):
+                    held[...] = new
+
+
+def _root(array):
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _arrays(value):
+    """NumPy arrays (and numbers, as such) in an operation's operands or result."""
+    if isinstance(value, tuple | list):
+        return [a for v in value for a in _arrays(v)]
+    if isinstance(value, slice):
+        return _arrays((value.start, value.stop, value.step))
+    return [np.asarray(value)] if isinstance(value, np.ndarray | np.generic) else []
+
+
+def _done(operation, *operands):
+    """The operation's result, wrapped; it is recorded if a graph is being captured."""
+    if recording is None:
+        return _wrapped(operation())
+    recording.reads(_arrays(operands))
+    wrapped = _wrapped(operation())
+    held = wrapped if isinstance(wrapped, tuple) else (wrapped,)
+    recording.records(operation, [w._host for w in held if type(w) is ndarray])
+    return wrapped
 
 
 class _Flags:
@@ -161,10 +232,18 @@ class ndarray:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, key):
-        return _wrapped(self._host[_unwrapped(key, index=True)])
+        key = _unwrapped(key, index=True)
+        return _done(lambda: self._host[key], self._host, key)
 
     def __setitem__(self, key, value):
-        self._host[_unwrapped(key, index=True)] = _unwrapped(value)
+        key, value = _unwrapped(key, index=True), _unwrapped(value)
+        _done(lambda: self._host.__setitem__(key, value), self._host, key, value)
+
+    def fill(self, value):
+        if type(value) is ndarray:
+            bool(value == 0)  # CuPy asks, and so waits
+        value = _unwrapped(value)
+        _done(lambda: self._host.fill(value), self._host, value)
 
     def __copy__(self):
         return self.copy()
@@ -183,11 +262,10 @@ class ndarray:
 
 def _operator(name):
     def method(self, *others):
+        _check_cublas(name)
         others = [_unwrapped(other) for other in others]
-        value = getattr(self._host, name)(*others)
-        if name.startswith("__i") and name != "__invert__":
-            return self
-        return value if value is NotImplemented else _wrapped(value)
+        value = _done(lambda: getattr(self._host, name)(*others), self._host, others)
+        return self if name.startswith("__i") and name != "__invert__" else value
 
     return method
 
@@ -245,6 +323,9 @@ def _wrapped(value):
         return tuple(_wrapped(v) for v in value)
     if not isinstance(value, np.ndarray | np.generic):
         return value
+    known = _owners.get(id(value))
+    if known is not None and known._host is value:  # in place: no new array
+        return known
     result = object.__new__(ndarray)
     result._host = root = np.asarray(value)
     while isinstance(root.base, np.ndarray):
@@ -266,27 +347,42 @@ REDUCTIONS = frozenset(
 def _call(function, name, args, kwargs):
     if name in REDUCTIONS and NOT_KEYWORDS & kwargs.keys():
         raise TypeError(f"{name}() got an unexpected keyword argument")
+    _check_cublas(name)
     out = kwargs.get("out")
     kwargs = {key: _unwrapped(value) for key, value in kwargs.items()}
-    result = function(*(_unwrapped(a) for a in args), **kwargs)
-    return out if type(out) is ndarray else _wrapped(result)
+    args = [_unwrapped(a) for a in args]
+    if name in ("full", "full_like") and type(args[1]) is np.ndarray:
+        wait()  # see fill
+    owner = getattr(function, "__self__", None)
+    operands = args, list(kwargs.values()), owner if isinstance(owner, np.ndarray) else None
+    result = _done(lambda: function(*args, **kwargs), *operands)
+    return out if type(out) is ndarray else result
+
+
+def _check_cublas(name):
+    if recording is not None and name in CUBLAS:
+        raise NotImplementedError(
+            "calling cuBLAS API during stream capture is currently unsupported"
+        )
 
 
 def array(object, dtype=None, copy=True, order="K", subok=False, ndmin=0):
     """From a NumPy array, lists or numbers: the way to the GPU."""
     if type(object) is ndarray:
         object = object._host
-    elif isinstance(object, list | tuple):
-        object = _unwrapped(object)
-    return _wrapped(np.array(object, dtype, copy=True, order=order, ndmin=ndmin))
+    else:
+        object = _unwrapped(object) if isinstance(object, list | tuple) else object
+        cuda.pinned(np.asarray(object).nbytes)  # where copies from the CPU start
+    return _done(lambda: np.array(object, dtype, copy=True, order=order, ndmin=ndmin), object)
 
 
 def asarray(a, dtype=None, order=None):
     """The array itself if it is one of this dtype and order; else a copy on the GPU."""
     if type(a) is not ndarray:
         return array(a, dtype, order=order or "K")
-    host = np.asarray(a._host, dtype, order=order)
-    return a if host is a._host else _wrapped(host)
+    if np.asarray(a._host, dtype, order=order) is a._host:
+        return a
+    return _done(lambda: np.asarray(a._host, dtype, order=order), a._host)
 
 
 def ascontiguousarray(a, dtype=None):
@@ -357,7 +453,19 @@ class Stream:
     null = None
 
     def __init__(self, null=False, non_blocking=False, ptds=False):
-        self.ptr = 0
+        self.ptr = 0 if null else id(self)
+
+    def begin_capture(self, mode=None):
+        global recording
+        if self.ptr == 0:
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        recording = Graph()
+
+    def end_capture(self):
+        global recording
+        graph, recording = recording, None
+        graph.ends()
+        return graph
 
     def synchronize(self):
         wait()
@@ -375,10 +483,14 @@ class Stream:
         return True
 
     def __enter__(self):
+        _streams.append(self)
         return self
 
     def __exit__(self, *_):
-        pass
+        _streams.pop()
+
+
+_streams = [Stream(null=True)]
 
 
 class Event:
@@ -416,6 +528,13 @@ class _Pool:
     def free_all_blocks(self):
         pass
 
+    def malloc(self, size):
+        pass
+
+
+class MemoryPool(_Pool):
+    pass
+
 
 def module():
     """The module `cupy`."""
@@ -442,9 +561,21 @@ cuda.runtime = types.SimpleNamespace(
     },
     deviceSynchronize=wait,
     runtimeGetVersion=lambda: 13000,
+    driverGetVersion=lambda: 13010,
 )  # fmt: skip
 cuda.Device, cuda.Stream, cuda.Event, cuda.MemoryHook = Device, Stream, Event, MemoryHook
-cuda.get_current_stream = lambda: Stream()
+cuda.get_current_stream = lambda: _streams[-1]
+cuda.nvrtc = types.SimpleNamespace(getVersion=lambda: (13, 0))
+cuda.MemoryPool = MemoryPool
+cuda.using_allocator = lambda allocator: contextlib.nullcontext()
+cuda.pinned = _Pool().malloc
+
+
+def _set_pinned_memory_allocator(allocator):
+    cuda.pinned = allocator
+
+
+cuda.set_pinned_memory_allocator = _set_pinned_memory_allocator
 cuda.get_elapsed_time = lambda start, end: 1.0
 
 
@@ -457,7 +588,7 @@ class _Runner:
     def __call__(self, grid, block, args, *rest):
         args = tuple(_host_of(a) for a in args)
         rest = tuple([_host_of(a) for a in r] if isinstance(r, list | tuple) else r for r in rest)
-        return self._run(grid, block, args, *rest)
+        _done(lambda: self._run(grid, block, args, *rest), args, rest)
 
 
 def _host_of(a):

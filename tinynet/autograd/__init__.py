@@ -1,5 +1,6 @@
 """Reverse-mode differentiation: the tape, the backward walk, and what users build on them."""
 
+from .. import parity as _parity
 from .anomaly import AnomalyError, anomaly, detect_anomaly, set_detect_anomaly
 from .engine import backward, grad
 from .function import Function, FunctionCtx, once_differentiable
@@ -7,6 +8,7 @@ from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .ledger import Ledger
 from .mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .trace import trace
+from .variable import Variable
 
 __all__ = [
     "AnomalyError",
@@ -14,6 +16,7 @@ __all__ = [
     "FunctionCtx",
     "GradcheckError",
     "Ledger",
+    "Variable",
     "anomaly",
     "backward",
     "detect_anomaly",
@@ -29,3 +32,5 @@ __all__ = [
     "set_grad_enabled",
     "trace",
 ]
+
+__getattr__ = _parity.module_getattr(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import tinynet.kernels as kernels
@@ -16,17 +17,46 @@ def cases(family: str) -> list[Any]:
     return importlib.import_module(f"tinynet.kernels.{family}.cases").CASES
 
 
-def case_of(family: str, name: str) -> Any:
-    """The case of this name. Raises ValueError if there is none."""
+def case_of(family: str, name: str, times: int = 1) -> Any:
+    """The case of this name; a convolution's with so many times the images.
+
+    Raises ValueError if there is none.
+    """
     for case in cases(family):
         if case.name == name:
-            return case
+            return case if times == 1 else replace(case, x=(times * case.x[0], *case.x[1:]))
     raise ValueError(f"the table of {family} has no case {name!r}")
 
 
-def calls(family: str, name: str, dtype: str) -> dict[str, Call]:
-    """The family's functions on this case: name -> call."""
-    return _CALLS[family](case_of(family, name), dtype)
+def arrays_of(
+    family: str, name: str, dtype: str, move: Callable[[Any, int], Any], times: int = 1
+) -> tuple[Any, ...]:
+    """The case's arrays on a device: `move(array, n)` gives the array n times, one behind another.
+
+    x and dy of a convolution with so many times the images are those of the case, again and again.
+    """
+
+    def moved(value: Any, n: int) -> Any:
+        if isinstance(value, list):
+            return [moved(part, n) for part in value]
+        return None if value is None else move(value, n)
+
+    images = {0, 3} if times > 1 else ()  # x, w, bias, dy
+    given = case_of(family, name).arrays(dtype)
+    return tuple(moved(a, times if i in images else 1) for i, a in enumerate(given))
+
+
+def calls(
+    family: str,
+    name: str,
+    dtype: str,
+    *,
+    times: int = 1,
+    arrays: tuple[Any, ...] | None = None,
+) -> dict[str, Call]:
+    """The family's functions on this case, or on the same arrays elsewhere: name -> call."""
+    case = case_of(family, name, times)
+    return _CALLS[family](case, case.arrays(dtype) if arrays is None else arrays)
 
 
 def functions(family: str, name: str) -> list[str]:
@@ -41,8 +71,8 @@ def algorithms(family: str) -> list[str]:
     return ["reference", "auto", *kernels.ALGORITHMS.get(family, {})]
 
 
-def _conv2d(case: Any, dtype: str) -> dict[str, Call]:
-    x, w, bias, dy = case.arrays(dtype)
+def _conv2d(case: Any, arrays: Any) -> dict[str, Call]:
+    x, w, bias, dy = arrays
     dims = case.dims
     return {
         "forward": lambda on: on.conv2d.forward(x, w, bias, dims=dims),
@@ -51,8 +81,8 @@ def _conv2d(case: Any, dtype: str) -> dict[str, Call]:
     }
 
 
-def _pool2d(case: Any, dtype: str) -> dict[str, Call]:
-    x, dy = case.arrays(dtype)
+def _pool2d(case: Any, arrays: Any) -> dict[str, Call]:
+    x, dy = arrays
     dims = case.dims
     _, index = kernels.of(x).pool2d.max_forward(x, dims=dims)
     return {
@@ -63,8 +93,8 @@ def _pool2d(case: Any, dtype: str) -> dict[str, Call]:
     }
 
 
-def _batch_norm(case: Any, dtype: str) -> dict[str, Call]:
-    x, weight, bias, dy = case.arrays(dtype)
+def _batch_norm(case: Any, arrays: Any) -> dict[str, Call]:
+    x, weight, bias, dy = arrays
     _, mean, var = kernels.of(x).batch_norm.forward(x, weight, bias, eps=case.eps)
     return {
         "forward": lambda on: on.batch_norm.forward(x, weight, bias, eps=case.eps),
@@ -72,8 +102,8 @@ def _batch_norm(case: Any, dtype: str) -> dict[str, Call]:
     }
 
 
-def _cross_entropy(case: Any, dtype: str) -> dict[str, Call]:
-    logits, target, dloss = case.arrays(dtype)
+def _cross_entropy(case: Any, arrays: Any) -> dict[str, Call]:
+    logits, target, dloss = arrays
     ignored = {"ignore_index": case.ignore_index}
     _, logsumexp, _ = kernels.of(logits).cross_entropy.forward(logits, target, **ignored)
     inputs = dloss, logits, target, logsumexp
@@ -83,27 +113,25 @@ def _cross_entropy(case: Any, dtype: str) -> dict[str, Call]:
     }
 
 
-def _dropout(case: Any, dtype: str) -> dict[str, Call]:
-    (x,) = case.arrays(dtype)
+def _dropout(case: Any, arrays: Any) -> dict[str, Call]:
+    (x,) = arrays
     return {"apply": lambda on: on.dropout.apply(x, p=case.p, key=case.key)}
 
 
-def _optimizer(case: Any, dtype: str) -> dict[str, Call]:
-    arrays = case.arrays(dtype)
-
+def _optimizer(case: Any, arrays: Any) -> dict[str, Call]:
     def step(on: Any) -> None:  # goes on from where the last one stopped
         getattr(on.optimizer, case.step)(*arrays, **case.options)
 
     return {case.step: step}
 
 
-def _matmul(case: Any, dtype: str) -> dict[str, Call]:
-    a, b = case.arrays(dtype)
+def _matmul(case: Any, arrays: Any) -> dict[str, Call]:
+    a, b = arrays
     return {"matmul": lambda on: on.matmul.matmul(a, b)}
 
 
-def _activation(case: Any, dtype: str) -> dict[str, Call]:
-    x, dy = case.arrays(dtype)
+def _activation(case: Any, arrays: Any) -> dict[str, Call]:
+    x, dy = arrays
     y = kernels.of(x).activation.relu(x)
     return {
         "relu": lambda on: on.activation.relu(x),
@@ -111,12 +139,12 @@ def _activation(case: Any, dtype: str) -> dict[str, Call]:
     }
 
 
-def _pointwise(case: Any, dtype: str) -> dict[str, Call]:
-    (x,) = case.arrays(dtype)
+def _pointwise(case: Any, arrays: Any) -> dict[str, Call]:
+    (x,) = arrays
     return {"tanh": lambda on: on.pointwise.tanh(x), "erf": lambda on: on.pointwise.erf(x)}
 
 
-_CALLS: dict[str, Callable[[Any, str], dict[str, Call]]] = {
+_CALLS: dict[str, Callable[[Any, Any], dict[str, Call]]] = {
     "conv2d": _conv2d,
     "matmul": _matmul,
     "pool2d": _pool2d,

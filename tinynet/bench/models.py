@@ -10,22 +10,26 @@ from .session import Session
 from .timing import Program, Worker, interleave, workers
 from .verify import ARRAY_TOLERANCE, GRADIENT_TOLERANCE, LOSS_TOLERANCE, difference
 
+MODES = ("training", "inference")
 # An allocator that gives no memory back to the system, and so needs no fresh pages.
 KEPT_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "1099511627776"}
 # The networks that are small enough for peers in pure Python, and to be compiled by PyTorch.
 SMALL = ("convnet", "lenet5", "mlp", *TINY)
-# PyTorch's settings (see peers/pytorch.py) that are tried, with and without the kept heap as said.
+# PyTorch's settings (see peers/pytorch.py) that are tried, with the kept heap, and the first one
+# without it: what most often wins, so that the others need not be waited for.
 SETTINGS = {
-    "training": ("fused", "channels_last", "channels_last, fused", "foreach"),
-    "inference": ("inference_mode", "channels_last", "mkldnn", "frozen"),
+    "training": ("channels_last, fused", "fused", "channels_last", "foreach"),
+    "inference": ("mkldnn", "channels_last", "inference_mode", "frozen"),
 }
+LONG = 0.5  # seconds of a step: its verification is trial enough
+GIVE_UP = 1.15  # such a step that takes so much longer than the best one is not run again
 COMPILED = {"training": "compiled, fused", "inference": "compiled"}
 
 
 def run(
     session: Session,
     models: Sequence[str] = tuple(NETWORKS),
-    modes: Sequence[str] = ("training", "inference"),
+    modes: Sequence[str] = MODES,
     compiled: bool = True,
 ) -> None:
     """Every model in every mode, at its batch and for inference at batch 1, for each of the
@@ -33,15 +37,21 @@ def run(
     for threads in session.threads:
         with workers() as worker:
             for model in models:
-                for mode, batch in _rows(model, modes):
-                    key = f"models/{model}/{mode}/{batch}/{threads}"
+                for mode, batch in rows(model, modes):
+                    key = model_key(model, mode, batch, threads)
                     if session.wanted(key):
                         session.done(
                             _row(session, worker, key, model, mode, batch, threads, compiled)
                         )
 
 
-def _rows(model: str, modes: Sequence[str]) -> Iterator[tuple[str, int]]:
+def model_key(model: str, mode: str, batch: int, threads: int) -> str:
+    """The key of a row."""
+    return f"models/{model}/{mode}/{batch}/{threads}"
+
+
+def rows(model: str, modes: Sequence[str] = MODES) -> Iterator[tuple[str, int]]:
+    """(mode, batch) of a network's rows."""
     for mode in modes:
         for batch in (1, network(model).batch) if mode == "inference" else (network(model).batch,):
             yield mode, batch
@@ -87,6 +97,11 @@ def _row(
         if "refused" in answer:
             row["refused"][label] = answer["refused"]
             return None
+        if "slow" in answer:
+            row["tried"][label] = answer["slow"]
+            return None
+        if answer["answers"].get("seconds", 0) > LONG:
+            row["tried"][label] = answer["answers"]["seconds"]
         wrong = difference(answer["answers"], wanted.setdefault("answers", answer["answers"]))
         if wrong is not None:
             row["unverified"][label] = wrong
@@ -117,7 +132,7 @@ def _row(
     if own is not None and (program := prepare(own, "tinynet")):
         programs.insert(0, program)
     if pytorch is not None and kept is not None:
-        known = session.result.rows.get(f"models/{model}/{mode}/{batch}/2", {})
+        known = session.result.rows.get(model_key(model, mode, batch, 2), {})
         best = _best_setting(row, prepare, pytorch, kept, compiled and small, known)
         if best is not None:
             setting, program = best
@@ -148,24 +163,28 @@ def _best_setting(
 ) -> tuple[str, Program] | None:
     """PyTorch's fastest setting by a short trial of each, and its program.
 
-    What won with two threads is taken for one thread too. The default may win.
+    What won with two threads is taken for one thread too. The default may win. A long step is
+    tried while it is verified, and given up when another one was faster.
     """
     mode = row["mode"]
     settings = [*SETTINGS[mode], *([COMPILED[mode]] if compiled else [])]
     candidates = [(f"{setting}, kept heap", setting, kept) for setting in settings]
-    candidates += [("kept heap", "", kept), (settings[2], settings[2], plain)]
+    candidates += [("kept heap", "", kept), (settings[0], settings[0], plain)]
     chosen = known.get("entries", {}).get("pytorch best", {}).get("setting")
     if chosen is not None:
         candidates = [c for c in candidates if c[0] == chosen] or candidates
     best: tuple[float, str, Program] | None = None
     for name, setting, worker in candidates:
-        program = prepare(worker, name, setting=setting)
+        limit = {"limit": GIVE_UP * best[0]} if best is not None and best[0] > LONG else {}
+        program = prepare(worker, name, setting=setting, **limit)
         if program is None:
             continue
-        program.calibrate(0.05)
-        program.sample()
-        seconds = row["tried"][name] = program.samples.pop()
-        program.discarded = program.disturbed = 0
+        if name not in row["tried"]:
+            program.calibrate(0.05)
+            program.sample()
+            row["tried"][name] = program.samples.pop()
+            program.discarded = program.disturbed = 0
+        seconds = row["tried"][name]
         if best is not None and best[0] <= seconds:
             worker.request("drop", name=name)
             continue

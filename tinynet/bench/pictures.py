@@ -10,17 +10,14 @@ import numpy as np
 from ..viz.figure import new_figure, save
 from .kernels import measures
 from .networks import network
+from .report import convolutions
 from .result import Result
 
 
 def draw(result: Result, path: Path) -> None:
     """Write the picture: of kernels a roofline where there are convolutions, else bars."""
-    convolutions = [row for row in result.of("kernels") if row["family"] == "conv2d"]
-    if convolutions:
-        figure = roofline(convolutions)
-    else:
-        figure = bars(result)
-    save(figure, path)
+    rows = convolutions(result)
+    save(roofline(rows) if rows else bars(result), path)
 
 
 def roofline(rows: list[dict[str, Any]]) -> Any:

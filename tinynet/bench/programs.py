@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -50,8 +53,19 @@ def build(lib: Any, network: Network) -> Any:
     return net
 
 
+class TooSlow(Exception):
+    """A step took longer than was worth waiting for."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"a step took {seconds:.3g} s")
+        self.seconds = seconds
+
+
 class Training:
-    """Forward, loss, backward and SGD with momentum and weight decay, again and again."""
+    """Forward, loss, backward and SGD with momentum and weight decay, again and again.
+
+    On a GPU `graph` captures the step, and launches it as a whole from then on.
+    """
 
     def __init__(
         self,
@@ -59,14 +73,17 @@ class Training:
         network: Network,
         batch: int,
         *,
+        device: str = "cpu",
+        graph: bool = False,
         prepare: Callable[[Any, Any], tuple[Any, Any]] = lambda net, x: (net, x),
         **sgd: Any,
     ) -> None:
         x, labels = network.data(batch)
-        self.net = build(lib, network)
+        self.lib, self.graph = lib, graph
+        self.net = build(lib, network).to(device)
         self.parameters = dict(self.net.named_parameters())
-        run, images = prepare(self.net, lib.from_numpy(x))
-        targets = lib.from_numpy(labels)
+        run, images = prepare(self.net, lib.from_numpy(x).to(device))
+        targets = lib.from_numpy(labels).to(device)
         optimizer = lib.optim.SGD(
             self.net.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, **sgd
         )
@@ -80,23 +97,63 @@ class Training:
             optimizer.step()
             return loss
 
-        self.step = step
+        self.step = self._plain_step = step
+        self.seconds: list[float] = []  # of the verified steps
 
-    def answers(self, steps: int) -> tuple[list[float], dict[str, ndarray]]:
+    def answers(
+        self, steps: int, limit: float | None = None
+    ) -> tuple[list[float], dict[str, ndarray]]:
         """The losses of the first steps, and the gradients of the first one, without dropout.
 
-        Libraries draw different random numbers, so that only what is certain can be compared.
+        Libraries draw different random numbers, so that only what is certain can be compared. A
+        captured step is captured after the first one. Raises TooSlow if a step takes longer than
+        `limit` seconds, or the first one, which has more to do, twice as long.
         """
         drops = [layer.p for layer in self.dropout]
         for layer in self.dropout:
             layer.p = 0.0
-        losses = [self.step().item()]
-        gradients = {name: p.grad.detach().numpy() for name, p in self.parameters.items()}
+        with _beside(self.lib) if self.graph else contextlib.nullcontext():
+            losses = [self._timed_step(2 * (limit or math.inf))]
+        gradients = {name: p.grad.detach().cpu().numpy() for name, p in self.parameters.items()}
         gradients = {name: gradient.copy() for name, gradient in gradients.items()}
-        losses += [self.step().item() for _ in range(steps - 1)]
+        if self.graph:
+            self.capture()
+        losses += [self._timed_step(limit or math.inf) for _ in range(steps - 1)]
         for layer, p in zip(self.dropout, drops, strict=True):
             layer.p = p
+        if self.graph and self.dropout:  # which is in force only now
+            self.capture()
         return losses, gradients
+
+    def _timed_step(self, limit: float) -> float:
+        start = time.perf_counter()
+        loss = self.step().item()
+        self.seconds.append(time.perf_counter() - start)
+        if self.seconds[-1] > limit:
+            raise TooSlow(self.seconds[-1])
+        return float(loss)
+
+    def capture(self) -> None:
+        """Capture the step; from now on it launches what was captured."""
+        captured = self.lib.cuda.CUDAGraph()
+        with self.lib.cuda.graph(captured):
+            loss = self._plain_step()
+
+        def replay() -> Any:
+            captured.replay()
+            return loss
+
+        self.step = replay
+
+
+@contextlib.contextmanager
+def _beside(lib: Any) -> Any:
+    """On a stream beside the default one, as PyTorch wants it before a capture."""
+    stream = lib.cuda.Stream()
+    stream.wait_stream(lib.cuda.current_stream())
+    with lib.cuda.stream(stream):
+        yield
+    lib.cuda.current_stream().wait_stream(stream)
 
 
 def inference(
@@ -104,13 +161,14 @@ def inference(
     network: Network,
     batch: int,
     *,
+    device: str = "cpu",
     prepare: Callable[[Any, Any], tuple[Any, Any]] = lambda net, x: (net, x),
     mode: Any = None,
 ) -> Callable[[], Any]:
     """A function that runs the network forward under no_grad and gives the scores."""
     x, _ = network.data(batch)
-    net = build(lib, network).eval()
-    run, images = prepare(net, lib.from_numpy(x))
+    net = build(lib, network).to(device).eval()
+    run, images = prepare(net, lib.from_numpy(x).to(device))
     no_grad = mode or lib.no_grad
 
     def forward() -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from .bars import BARS, judge, ratio
+from . import gpu, models
+from .bars import BARS, CUDA_BARS, NOT_MEASURED, cuda_ratio, judge, judge_cuda, ratio
 from .kernels import measures
-from .networks import network
+from .networks import NETWORKS, network
 from .result import Result
 
 Rows = list[dict[str, Any]]
@@ -34,11 +36,25 @@ def _conditions(result: Result) -> str:
     discarded = sum(e.get("discarded", 0) for e in entries)
     disturbed = sum(e.get("disturbed", 0) for e in entries)
     return (
-        f"Made by `{result.command}`, {result.started}, on {machine['cpu']}, {machine['isa']}, "
-        f"{machine['cores']} cores, {machine['system']}; {versions}. Load average {loads}; "
+        f"Made by `{result.command}`, {result.started}, on {_gpu(machine)}{machine['cpu']}, "
+        f"{machine['isa']}, {machine['cores']} cores, {machine['system']}; {versions}. "
+        f"Load average {loads}; "
         f"{samples} samples, {discarded} more discarded because other programs ran, {disturbed} "
         "kept although disturbed."
     )
+
+
+def _gpu(machine: dict[str, Any]) -> str:
+    """The GPU, if one was measured."""
+    if "gpu" not in machine:
+        return ""
+    return (
+        f"{machine['gpu']} (CUDA {machine['CUDA']}, NVRTC {machine['NVRTC']}, driver for CUDA "
+        f"{machine[DRIVER]}) beside "
+    )
+
+
+DRIVER = "driver's CUDA"
 
 
 def _table(titles: list[str], rows: Iterator[list[str]] | list[list[str]]) -> str:
@@ -67,15 +83,50 @@ def _ratio(entries: dict[str, Any], other: str) -> str:
     return f"{ratio(entries['tinynet'], entries[other]):.2f}"
 
 
+def _missing(command: str, **row: Any) -> dict[str, Any]:
+    """A row that is not there yet, with the command that measures it."""
+    return {"entries": {}, "unverified": {}, "command": command, **row}
+
+
+def every_model(rows: Rows) -> Rows:
+    """The rows of all networks, in their order; those not there say how they are measured."""
+    known = {row["key"]: row for row in rows}
+    found = []
+    for threads in (2, 1):
+        for model in NETWORKS:
+            for mode, batch in models.rows(model):
+                key = models.model_key(model, mode, batch, threads)
+                command = f"tinynet bench models --model {model} --threads {threads}"
+                missing = _missing(command, model=model, mode=mode, batch=batch, threads=threads)
+                found.append(known.pop(key, missing))
+    return found + list(known.values())
+
+
+def every_gpu_model(rows: Rows) -> Rows:
+    """The same for a GPU's."""
+    known = {row["key"]: row for row in rows}
+    found = []
+    for model, mode, batch, precision in gpu.rows():
+        command = f"tinynet bench models --device cuda --model {model}"
+        missing = _missing(command, model=model, mode=mode, batch=batch, precision=precision)
+        found.append(known.pop(gpu.model_key(model, mode, batch, precision), missing))
+    return found + list(known.values())
+
+
 def _models(rows: Rows) -> str:
     def line(row: dict[str, Any]) -> list[str]:
         entries = row["entries"]
         bar = BARS.get(row["model"]) if row["mode"] == "training" else None
         bars = f"{bar.default:g} / {bar.best:g} / {bar.first:g}" if bar else ""
-        return [
+        head = [
             network(row["model"]).title,
             f"{row['mode']}, batch {row['batch']}",
             str(row["threads"]),
+        ]
+        if "command" in row:
+            return [*head, NOT_MEASURED, "", "", "", "", "", bars, f"`{row['command']}`"]
+        return [
+            *head,
             *(_milliseconds(entries.get(name)) for name in ("tinynet", "pytorch", "pytorch best")),
             entries.get("pytorch best", {}).get("setting", ""),
             _ratio(entries, "pytorch"),
@@ -102,14 +153,18 @@ def _models(rows: Rows) -> str:
     if peers:
         titles = ["network", "program", "library", "ms", "tinynet to it"]
         text += "\n\nOther libraries, two threads:\n\n" + _table(titles, peers)
+    return text + _unverified(rows)
+
+
+def _unverified(rows: Rows) -> str:
     problems = [
         f"- {row['key']}, {label}: {why}"
         for row in rows
         for label, why in row["unverified"].items()
     ]
-    if problems:
-        text += "\n\nNot timed, since the answers differ:\n\n" + "\n".join(problems)
-    return text
+    if not problems:
+        return ""
+    return "\n\nNot timed, since the answers differ:\n\n" + "\n".join(problems)
 
 
 def _ops(rows: Rows) -> str:
@@ -157,6 +212,80 @@ def _kernels(rows: Rows) -> str:
         f"GFLOP/s, copying memory {first['copy'] / 1e9:.1f} GB/s. GFLOP/s are those of the "
         "definition, which some algorithms need fewer for; GB/s count each array once.\n\n"
         + _table(titles, lines)
+    )
+
+
+def _gpu_models(rows: Rows) -> str:
+    def line(row: dict[str, Any]) -> list[str]:
+        entries = row["entries"]
+        bar = CUDA_BARS.get((row["model"], row["precision"])) if row["mode"] == "training" else None
+        bars = f"{bar[0]:g} / {bar[1]:g}" if bar else ""
+        head = [
+            network(row["model"]).title,
+            f"{row['mode']}, batch {row['batch']}",
+            row["precision"],
+        ]
+        if "command" in row:
+            return [*head, NOT_MEASURED, *[""] * 5, bars, f"`{row['command']}`"]
+        reached = cuda_ratio(row)
+        names = ("tinynet", "tinynet graph", "pytorch", "pytorch channels_last")
+        best = min(
+            (name for name in entries if name.startswith("pytorch")),
+            key=lambda name: entries[name]["median"],
+            default="",
+        )
+        return [
+            *head,
+            *(_milliseconds(entries.get(name)) for name in names),
+            f"{best.removeprefix('pytorch ')}: {_milliseconds(entries[best])}" if best else "",
+            "" if reached is None else f"{reached:.2f}",
+            bars,
+            judge_cuda(row),
+        ]
+
+    titles = ["network", "program", "precision", "tinynet ms", "as a graph ms", "PyTorch ms"]
+    titles += ["channels_last ms", "PyTorch's best ms", "to PyTorch", "bars", ""]
+    return (
+        "On the GPU, between CUDA events: medians of a step, the best in brackets. The ratio is that "
+        "of tinynet's faster one to PyTorch as installed (NCHW), TF32 switched alike on both sides; "
+        "the bars are the one to reach and the first one.\n\n"
+        + _table(titles, [line(row) for row in rows])
+        + _unverified(rows)
+    )
+
+
+def _gpu_kernels(rows: Rows) -> str:
+    def ceilings(precision: str) -> str:
+        found = next((r["ceilings"] for r in rows if r["precision"] == precision), None)
+        return "" if found is None else f"{precision} {found['gemm'] / 1e9:.0f} GFLOP/s"
+
+    lines = []
+    for row in rows:
+        for label, entry in row["entries"].items():
+            m = measures(row, entry)
+            lines.append(
+                [
+                    f"{row['family']} {row['function']}",
+                    row["case"],
+                    row["precision"],
+                    label,
+                    _milliseconds(entry),
+                    f"{m['gflops']:.1f}",
+                    f"{m['of_gemm']:.0%}",
+                    f"{m['gbytes']:.1f}",
+                    f"{m['of_copy']:.0%}",
+                    f"{entry['first']:.2f}",
+                ]
+            )
+    titles = ["kernel", "case", "precision", "algorithm", "ms", "GFLOP/s", "of GEMM", "GB/s"]
+    products = ", ".join(filter(None, map(ceilings, gpu.PRECISIONS)))
+    return (
+        f"On the GPU, between CUDA events. Ceilings: the fastest matrix product of any library here, "
+        f"{products}; copying memory {rows[0]['ceilings']['copy'] / 1e9:.0f} GB/s. GFLOP/s are those "
+        "of the definition; GB/s count each array once. The first call takes so many seconds more, "
+        "for compilation.\n\n"
+        + _table([*titles, "of copy", "first call s"], lines)
+        + _unverified(rows)
     )
 
 
@@ -213,26 +342,56 @@ TABLES: dict[str, Callable[[Rows], str]] = {
     "memory": _memory,
     "import": _imports,
     "compile": _compilation,
+    "cuda-models": _gpu_models,
+    "cuda-kernels": _gpu_kernels,
 }
 
 # ------------------------------------------------------------------------------- the document
 
 _MARKED = re.compile(r"(<!-- (\S+\.json) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+# What each result of the document is made by.
+COMMANDS = {
+    "models.json": "tinynet bench models",
+    "memory.json": "tinynet bench memory compile",
+    "small.json": "tinynet bench ops import",
+    "kernels.json": "tinynet bench kernels",
+    "cuda-models.json": "tinynet bench models --device cuda",
+    "cuda-kernels.json": "tinynet bench kernels --device cuda",
+}
+# Results whose missing rows the document names one by one.
+COMPLETE: dict[str, tuple[str, Callable[[Rows], Rows]]] = {
+    "models.json": ("models", every_model),
+    "cuda-models.json": ("cuda-models", every_gpu_model),
+}
 
 
-def renew(document: str, folder: Path) -> str:
+def renew(document: str, folder: Path, pictures: Mapping[str, str] = MappingProxyType({})) -> str:
     """The document with the tables between `<!-- NAME.json -->` and `<!-- end -->` made anew from
-    the results of these names in `folder`."""
+    the results of these names in `folder`; `pictures` are the links to put behind them."""
 
     def tables(match: re.Match[str]) -> str:
-        path = folder / match[2]
-        if path.exists():
-            text = markdown(Result.read(path))
-        else:
-            text = f"Not measured yet: `tinynet bench ... --output {path}`.\n"
-        return match[1] + "\n" + text + "\n" + match[4]
+        name = match[2]
+        path = folder / name
+        command = f"{COMMANDS.get(name, 'tinynet bench ...')} --output {path}"
+        result = Result.read(path) if path.exists() else None
+        parts = [f"Not measured yet: `{command}`."] if result is None else []
+        if name in COMPLETE:
+            selection, every = COMPLETE[name]
+            parts += [] if result is None else [_conditions(result)]
+            rows = every([] if result is None else result.of(selection))
+            parts.append(TABLES[selection](rows))
+        elif result is not None:
+            parts.append(markdown(result).strip())
+        parts += [pictures[name]] if name in pictures else []
+        return match[1] + "\n" + "\n\n".join(parts) + "\n\n" + match[4]
 
     return _MARKED.sub(tables, document)
+
+
+def convolutions(result: Result) -> Rows:
+    """The rows of convolution kernels, on the CPU or on a GPU."""
+    rows = [*result.of("kernels"), *result.of("cuda-kernels")]
+    return [row for row in rows if row["family"] == "conv2d" and row["entries"]]
 
 
 def results_in(document: str) -> list[str]:

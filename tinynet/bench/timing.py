@@ -134,7 +134,7 @@ class Program:
     def record(self, **more: Any) -> dict[str, Any]:
         """For the JSON."""
         return {
-            "library": self.worker.peer,
+            "library": self.worker.peer.removesuffix("_cuda"),
             **summary(self.samples),
             "calls": self.calls,
             "discarded": self.discarded,

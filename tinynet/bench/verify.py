@@ -48,20 +48,24 @@ def digests(*arrays: ndarray | None) -> dict[str, Any]:
     return {"arrays": {f"result {i}": digest(a) for i, a in enumerate(arrays, 1) if a is not None}}
 
 
-def training_answers(losses: list[float], gradients: dict[str, ndarray]) -> dict[str, Any]:
-    """What a training is compared by."""
+def training_answers(
+    losses: list[float], gradients: dict[str, ndarray], **more: Any
+) -> dict[str, Any]:
+    """What a training is compared by, and what else is known of it."""
     return {
         "losses": losses,
         "gradients": {name: digest(gradient) for name, gradient in gradients.items()},
+        **more,
     }
 
 
-def difference(got: dict[str, Any], wanted: dict[str, Any]) -> str | None:
-    """What is wrong with these answers, in words; None if nothing."""
+def difference(got: dict[str, Any], wanted: dict[str, Any], looser: float = 1) -> str | None:
+    """What is wrong with these answers, in words; None if nothing. The tolerances are `looser`
+    times those of float32."""
     for i, (loss, right) in enumerate(
         zip(got.get("losses", ()), wanted.get("losses", ()), strict=True), start=1
     ):
-        if not abs(loss - right) <= LOSS_TOLERANCE * abs(right):
+        if not abs(loss - right) <= looser * LOSS_TOLERANCE * abs(right):
             return f"the loss of step {i} is {loss:.6g}, not {right:.6g}"
     ours, theirs = got.get("gradients", {}), wanted.get("gradients", {})
     if ours.keys() != theirs.keys():
@@ -69,13 +73,13 @@ def difference(got: dict[str, Any], wanted: dict[str, Any]) -> str | None:
     scale = NEGLIGIBLE * max((one["norm"] for one in theirs.values()), default=0.0)
     for name in theirs:
         error = distance(ours[name], theirs[name], scale)
-        if not error <= GRADIENT_TOLERANCE:
+        if not error <= looser * GRADIENT_TOLERANCE:
             return f"the gradient of {name} is off by {error:.2g} of its norm"
     for name, other in wanted.get("arrays", {}).items():
         if name not in got.get("arrays", {}):
             return f"{name} is missing"
         error = distance(got["arrays"][name], other)
-        if not error <= ARRAY_TOLERANCE:
+        if not error <= looser * ARRAY_TOLERANCE:
             return f"{name} is off by {error:.2g} of its norm"
     return None
 

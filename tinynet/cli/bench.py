@@ -14,7 +14,7 @@ from ..bench.compare import compare, warnings
 from ..bench.families import FAMILIES
 from ..bench.networks import NETWORKS, TINY
 from ..bench.peers import PEERS
-from ..bench.report import markdown, renew, results_in
+from ..bench.report import convolutions, markdown, renew, results_in
 from ..bench.result import Result, ResultError
 from ..bench.session import Nobody, Session
 from ..bench.timing import WorkerError
@@ -101,6 +101,20 @@ def measure(selections: tuple[str, ...], options: dict[str, Any]) -> Result:
                 raise Sentence(f"there is no {option} {name!r}; there are {', '.join(names)}.")
     networks = options["models"] or tuple(NETWORKS)
     families = {"families": options["families"]} if options["families"] else {}
+    runs: dict[str, Any]
+    if options["device"] == "cuda":
+        from ..bench import gpu
+
+        networks = options["models"] or tuple(gpu.BATCHES)
+        runs = {
+            "kernels": lambda: gpu.run_kernels(session, size=options["size"], **families),
+            "models": lambda: gpu.run_models(session, networks),
+        }
+        for selection in selections:
+            if selection not in (*runs, "all"):
+                raise Sentence(f"{selection} is measured on the CPU only; leave --device away.")
+        run_selections(runs, selections, session)
+        return finished(result, output)
     runs = {
         "kernels": lambda: kernels.run(session, size=options["size"], **families),
         "ops": lambda: ops.run(session),
@@ -109,12 +123,22 @@ def measure(selections: tuple[str, ...], options: dict[str, Any]) -> Result:
         "import": lambda: imports.run(session),
         "compile": lambda: compilation.run(session),
     }
+    run_selections(runs, selections, session)
+    return finished(result, output)
+
+
+def run_selections(runs: dict[str, Any], selections: tuple[str, ...], session: Session) -> None:
+    """Run those that were asked for, in their order, and show how it goes."""
     watcher = Terminal() if on_terminal() else Lines()
     session.watcher = watcher
     with watcher:
         for selection in ALL:
-            if selection in selections or "all" in selections:
+            if selection in runs and (selection in selections or "all" in selections):
                 runs[selection]()
+
+
+def finished(result: Result, output: Path | None) -> Result:
+    """The result, in its file if there is one."""
     if output is not None:
         result.write(output)
     return result
@@ -240,10 +264,24 @@ def run_comparison(before: Path, after: Path, threshold: float) -> int:
     return 1 if counts["regression"] else 0
 
 
+def draw_rooflines(names: list[str]) -> dict[str, str]:
+    """Pictures of the convolutions in these results, beside the document: links by the names."""
+    links = {}
+    for name in names:
+        path = RESULTS / name
+        if path.exists() and convolutions(result := Result.read(path)):
+            from ..bench.pictures import draw
+
+            picture = DOCUMENT.with_name(f"roofline-{path.stem}.svg")
+            draw(result, picture)
+            links[name] = f"![GFLOP/s over arithmetic intensity, by algorithm]({picture.name})"
+    return links
+
+
 def run_report() -> int:
     """Make the document's tables anew from the committed results."""
     text = DOCUMENT.read_text()
-    DOCUMENT.write_text(renew(text, RESULTS))
+    DOCUMENT.write_text(renew(text, RESULTS, draw_rooflines(results_in(text))))
     for name in results_in(text):
         plain(result=RESULTS / name, document=DOCUMENT)
     return 0

@@ -1,6 +1,7 @@
 """Datasets: real images in the package (`Clothes`, `Digits`), MNIST's family and CIFAR from their
 original files, folders of image files, and noise."""
 
+from .. import parity as _parity
 from .cifar import CIFAR10, CIFAR100, read_cifar_binary
 from .fake import FakeData
 from .folder import DatasetFolder, ImageFolder
@@ -27,3 +28,5 @@ __all__ = [
     "read_cifar_binary",
     "read_idx",
 ]
+
+__getattr__ = _parity.module_getattr(__name__)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .. import parity as _parity
 from ..nn import Module
 from .alexnet import AlexNet
 from .convnet import ConvNet
@@ -108,3 +109,5 @@ def _entry(name: str) -> tuple[Callable[..., Module], tuple[int, int, int]]:
     if name.lower() not in _MODELS:
         raise ValueError(f"Unknown model {name}; there are: {', '.join(list_models())}")
     return _MODELS[name.lower()]
+
+__getattr__ = _parity.module_getattr(__name__)

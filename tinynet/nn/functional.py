@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
+
+import numpy as np
 
 import tinynet.kernels as kernels
 
+from .. import parity as _parity
 from ..autograd.mode import no_grad
 from ..autograd.tape import promoted, wrap
 from ..device import xp_of
@@ -25,26 +30,79 @@ from ..ops.resampling import interpolate as interpolate
 from ..ops.shape import pad as pad
 from ..random import default_generator
 from ..tensor import Tensor, in_place
+from .functions.attention import (
+    multi_head_attention_forward,
+    scaled_dot_product_attention,
+)
+from .functions.checks import same_dtype as _same_dtype
+from .functions.convolution import (
+    conv1d,
+    conv3d,
+    conv_padding,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    fold,
+    unfold,
+)
+from .functions.distance import (
+    cosine_similarity,
+    pairwise_distance,
+    pdist,
+)
+from .functions.embedding import (
+    embedding,
+    embedding_bag,
+)
+from .functions.margins import (
+    cosine_embedding_loss,
+    ctc_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    poisson_nll_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from .functions.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool3d,
+    fractional_max_pool2d,
+    fractional_max_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
+from .functions.reduction import (
+    LossShapeError,
+    reduced,
+    reduction_of,
+    same_shape,
+)
+from .functions.sampling import (
+    affine_grid,
+    channel_shuffle,
+    grid_sample,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 
 Pair = int | Sequence[int]
-
-
-class LossShapeError(ShapeError, ValueError):
-    """Prediction and target do not fit; PyTorch raises now RuntimeError, now ValueError here."""
-
-
-def _same_dtype(name: str, x: Tensor, **others: Tensor | None) -> None:
-    """Raise RuntimeError unless all have x's floating-point dtype."""
-    if x.array.dtype.kind != "f":
-        raise RuntimeError(
-            f"{name}: x has dtype {x.dtype}, but must be floating point; convert it: x.float()"
-        )
-    for other_name, other in others.items():
-        if other is not None and other.array.dtype != x.array.dtype:
-            raise RuntimeError(
-                f"{name}: x has dtype {x.dtype} but {other_name} has {other.dtype}; they must be "
-                f"the same. Convert one: x.to({other_name}.dtype), or the model: model.to(x.dtype)"
-            )
 
 
 # ------------------------------------------------------------------------------------ activations
@@ -102,7 +160,26 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 "elements; it must have 1, or C."
             )
         weight = weight.reshape((1, -1) + (1,) * (input.ndim - 2))
-    return activation.relu(input) - weight * activation.relu(-input)
+    elif input.ndim == 0:
+        weight = weight.reshape(())
+    return input.where(input > 0, weight * input)
+
+
+def rrelu(
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """x where x > 0, else a * x, a drawn from [lower, upper) for each element in training.
+
+    Otherwise a is the middle.  Xu et al. 2015.
+    """
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    slopes = input.new_empty(tuple(input.shape)).uniform_(lower, upper)
+    return _activate(lambda x: x.where(x > 0, x * slopes), input, inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -241,6 +318,67 @@ def log_softmax(
     return softmax_ops.log_softmax(input, dim, dtype)
 
 
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """softmax((logits + Gumbel noise) / tau): samples of classes that can be differentiated.
+
+    hard: one-hot samples, with the derivative of the soft ones.  Jang et al. 2017.
+    """
+    noise = -logits.new_empty(tuple(logits.shape)).exponential_().log()
+    soft = softmax_ops.softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    index = soft.detach().max(dim, keepdim=True)[1]
+    onehot = soft.new_zeros(tuple(soft.shape)).scatter(dim, index, 1.0)
+    return onehot - soft.detach() + soft
+
+
+def relu_(input: Tensor) -> Tensor:
+    """`relu`, written into x's memory."""
+    return relu(input, True)
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """`leaky_relu`, written into x's memory."""
+    return leaky_relu(input, negative_slope, True)
+
+
+_threshold = threshold  # the next function's argument has its name
+
+
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """`threshold`, written into x's memory."""
+    return _threshold(input, threshold, value, True)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """`hardtanh`, written into x's memory."""
+    return hardtanh(input, min_val, max_val, True)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`elu`, written into x's memory."""
+    return elu(input, alpha, True)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """`selu`, written into x's memory."""
+    return selu(input, True)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`celu`, written into x's memory."""
+    return celu(input, alpha, True)
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
+) -> Tensor:
+    """`rrelu`, written into x's memory."""
+    return rrelu(input, lower, upper, training, True)
+
+
 # --------------------------------------------------------------------------------- linear and conv
 
 
@@ -259,23 +397,6 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     left = input1.unsqueeze(-2).unsqueeze(-2).matmul(weight).squeeze(-2)
     y = (left * input2.unsqueeze(-2)).sum(-1)
     return y if bias is None else y + bias
-
-
-def conv_padding(
-    padding: str | Pair, kernel_size: Sequence[int], dilation: Pair
-) -> list[tuple[int, int]]:
-    """(before, after) for each direction: "valid" is none, "same" keeps the size at stride 1."""
-    if not isinstance(padding, str):
-        return [(p, p) for p in pair(padding, "padding", "conv2d", least=0)]
-    if padding == "valid":
-        return [(0, 0), (0, 0)]
-    if padding != "same":
-        raise RuntimeError(f"Invalid padding string: '{padding}'; expected 'same' or 'valid'")
-    both = []
-    for d, k in zip(pair(dilation, "dilation", "conv2d", least=1), kernel_size, strict=True):
-        total = d * (k - 1)
-        both.append((total // 2, total - total // 2))
-    return both
 
 
 def _planes(input: Tensor) -> tuple[Tensor, bool]:
@@ -383,52 +504,59 @@ def avg_pool2d(
     return y.squeeze(0) if single else y
 
 
-def lp_pool2d(
+def _with_indices(pool: Callable[..., Any]) -> Callable[..., Any]:
+    """`max_pool2d_with_indices` for `max_pool2d`, and so on: always with the indices."""
+
+    @functools.wraps(pool)
+    def with_indices(*args: Any, **kwargs: Any) -> Any:
+        bound = signature(pool).bind(*args, **kwargs)
+        bound.arguments["return_indices"] = True
+        return pool(*bound.args, **bound.kwargs)
+
+    return with_indices
+
+
+max_pool1d_with_indices = _with_indices(max_pool1d)
+max_pool2d_with_indices = _with_indices(max_pool2d)
+max_pool3d_with_indices = _with_indices(max_pool3d)
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d)
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)
+fractional_max_pool2d_with_indices = _with_indices(fractional_max_pool2d)
+fractional_max_pool3d_with_indices = _with_indices(fractional_max_pool3d)
+
+
+# ----------------------------------------------------------------------------------------- resizing
+
+
+def _old_resize(name: str, input: Tensor, *arguments: Any) -> Tensor:
+    warnings.warn(
+        f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return interpolate(input, *arguments)
+
+
+def upsample(
     input: Tensor,
-    norm_type: float,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    ceil_mode: bool = False,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
 ) -> Tensor:
-    """(sum of x^p)^(1/p) in each window, p = norm_type: (N, C, H, W) -> (N, C, P, Q).
-
-    p = 1 adds up, p = 2 gives the L2 norm, large p come near the maximum. A window whose sum is 0
-    has derivative 0, as abs has there (PyTorch's is NaN).
-    """
-    p = float(norm_type)
-    area = math.prod(pair(kernel_size, "kernel_size", "lp_pool2d", least=1))
-    total = avg_pool2d(input**p, kernel_size, stride, ceil_mode=ceil_mode) * area
-    positive = total != 0
-    return total.where(positive, 1) ** (1 / p) * positive
+    """The old name of `interpolate`."""
+    return _old_resize("upsample", input, size, scale_factor, mode, align_corners)
 
 
-def _adaptive_size(name: str, input: Tensor, output_size: Any) -> tuple[int, int]:
-    """(P, Q): how many windows in each direction; None keeps that side."""
-    if input.ndim not in (3, 4):
-        raise ShapeError(
-            f"{name}: x must be (N, C, H, W) or (C, H, W), but is {tuple(input.shape)}"
-        )
-    H, W = input.shape[-2:]
-    P, Q = output_size if isinstance(output_size, tuple | list) else (output_size, output_size)
-    return H if P is None else P, W if Q is None else Q
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """The old name of `interpolate` with mode "nearest"."""
+    return _old_resize("upsample_nearest", input, size, scale_factor, "nearest")
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """The means of P by Q windows that cover the plane; None in output_size keeps that side."""
-    P, Q = _adaptive_size("adaptive_avg_pool2d", input, output_size)
-    H, W = input.shape[-2:]
-    if P and Q and H % P == 0 and W % Q == 0:
-        return avg_pool2d(input, (H // P, W // Q))
-    return pooling.adaptive_avg_pool2d(input, output_size=(P, Q))
-
-
-def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest elements of P by Q windows that cover the plane; with their index if asked."""
-    P, Q = _adaptive_size("adaptive_max_pool2d", input, output_size)
-    H, W = input.shape[-2:]
-    if P and Q and H % P == 0 and W % Q == 0:
-        return max_pool2d(input, (H // P, W // Q), return_indices=return_indices)
-    return pooling.adaptive_max_pool2d(input, output_size=(P, Q), return_indices=return_indices)
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """The old name of `interpolate` with mode "bilinear" and align_corners."""
+    return _old_resize("upsample_bilinear", input, size, scale_factor, "bilinear", True)
 
 
 # ------------------------------------------------------------------------ normalisation and dropout
@@ -495,20 +623,45 @@ def layer_norm(
     """
     sizes = tuple(normalized_shape)
     _same_dtype("layer_norm", input, weight=weight, bias=bias)
-    if not sizes or tuple(input.shape[-len(sizes) :]) != sizes:
-        raise ShapeError(
-            f"layer_norm: x is {tuple(input.shape)}, normalized_shape is {sizes}; it must be the "
-            "last sizes of x, at least one. Make normalized_shape of the layer these."
-        )
-    for name, member in (("weight", weight), ("bias", bias)):
-        if member is not None and tuple(member.shape) != sizes:
-            raise ShapeError(
-                f"layer_norm: {name} is {tuple(member.shape)} but normalized_shape is {sizes}; "
-                "they must be equal."
-            )
+    _check_last_sizes("layer_norm", input, sizes, weight=weight, bias=bias)
     y = _normalised_rows(input, math.prod(input.shape[: -len(sizes)]), eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) * weight over the last dimensions, row by row.
+
+    eps: that of x's dtype, if not given.  Zhang and Sennrich 2019.
+    """
+    sizes = tuple(normalized_shape)
+    _same_dtype("rms_norm", input, weight=weight)
+    _check_last_sizes("rms_norm", input, sizes, weight=weight)
+    dims = tuple(range(-len(sizes), 0))
+    eps = float(np.finfo(input.array.dtype).eps) if eps is None else eps
+    y = input * ((input * input).mean(dims, keepdim=True) + eps).rsqrt()
+    return y if weight is None else y * weight
+
+
+def _check_last_sizes(
+    name: str, input: Tensor, sizes: tuple[int, ...], **members: Tensor | None
+) -> None:
+    if not sizes or tuple(input.shape[-len(sizes) :]) != sizes:
+        raise ShapeError(
+            f"{name}: x is {tuple(input.shape)}, normalized_shape is {sizes}; it must be the "
+            "last sizes of x, at least one. Make normalized_shape of the layer these."
+        )
+    for member_name, member in members.items():
+        if member is not None and tuple(member.shape) != sizes:
+            raise ShapeError(
+                f"{name}: {member_name} is {tuple(member.shape)} but normalized_shape is {sizes}; "
+                "they must be equal."
+            )
 
 
 def group_norm(
@@ -615,28 +768,58 @@ def local_response_norm(
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, x with each element 0 with probability p and otherwise divided by 1 - p."""
-    if p < 0 or p > 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
+    if not _drops(p, training):
         return input
     if inplace:
         return in_place(lambda x: _dropped(x, p), "dropout_")(input)
     return _dropped(input, p)
 
 
+def _drops(p: float, training: bool) -> bool:
+    if p < 0 or p > 1:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    return training and p > 0
+
+
+def _dropped_channels(
+    name: str, input: Tensor, p: float, training: bool, inplace: bool, single: bool
+) -> Tensor:
+    """x (N, C, ...), or (C, ...) if single, with whole channels dropped."""
+    if not _drops(p, training):
+        return input
+    if input.ndim < 2:
+        raise ShapeError(f"{name}: x must be (N, C, ...), but is {tuple(input.shape)}")
+    kept = _dropped(input.new_ones(_channel_sizes(input, single)), p)
+    return in_place(lambda x: x * kept, f"{name}_")(input) if inplace else input * kept
+
+
+def _channel_sizes(input: Tensor, single: bool) -> tuple[int, ...]:
+    """The sizes of what has one number for each channel of each image."""
+    channels = 1 if single else 2
+    return (*input.shape[:channels], *(1,) * (input.ndim - channels))
+
+
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """In training, x (N, C, L) or (C, L) with whole channels dropped with probability p."""
+    if input.ndim not in (2, 3):
+        raise ShapeError(f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input.")
+    return _dropped_channels("dropout1d", input, p, training, inplace, input.ndim == 2)
+
+
 def dropout2d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
     """In training, x (N, C, ...) with whole channels of an image dropped with probability p."""
-    if p < 0 or p > 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
-        return input
-    if input.ndim < 2:
-        raise ShapeError(f"dropout2d: x must be (N, C, ...), but is {tuple(input.shape)}")
-    sizes = (*input.shape[:2], *(1,) * (input.ndim - 2))
-    kept = _dropped(input.new_ones(sizes), p)
-    return in_place(lambda x: x * kept, "dropout2d_")(input) if inplace else input * kept
+    return _dropped_channels("dropout2d", input, p, training, inplace, False)
+
+
+def dropout3d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """In training, x (N, C, D, H, W) or (C, D, H, W) with whole channels dropped."""
+    return _dropped_channels("dropout3d", input, p, training, inplace, input.ndim == 4)
 
 
 def alpha_dropout(
@@ -647,22 +830,38 @@ def alpha_dropout(
     y = a * (x * keep + low * (1 - keep)) + b, with low = -scale * alpha of `selu` and the a and b
     that bring mean and variance back.  Klambauer et al. 2017.
     """
-    if p < 0 or p > 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
+    return _alpha_dropped("alpha_dropout_", input, p, training, inplace, tuple(input.shape))
+
+
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """`alpha_dropout` of whole channels of x (N, C, ...)."""
+    if input.ndim < 2:
+        raise ShapeError(
+            f"feature_alpha_dropout: x must be (N, C, ...), but is {tuple(input.shape)}"
+        )
+    sizes = _channel_sizes(input, False)
+    return _alpha_dropped("feature_alpha_dropout_", input, p, training, inplace, sizes)
+
+
+def _alpha_dropped(
+    name: str, input: Tensor, p: float, training: bool, inplace: bool, sizes: tuple[int, ...]
+) -> Tensor:
+    if not _drops(p, training):
         return input
     if p == 1:
         return input * 0
     low = -1.7580993408473766
     a = ((1 - p) * (1 + p * low * low)) ** -0.5
     # keep is 0 or 1; the rest of the formula does not depend on x
-    keep = _dropped(input.new_ones(tuple(input.shape)), p) * (1 - p)
+    keep = _dropped(input.new_ones(sizes), p) * (1 - p)
     rest = (1 - keep) * (a * low) - a * low * p
 
     def drop(x: Tensor) -> Tensor:
         return x * (keep * a) + rest
 
-    return in_place(drop, "alpha_dropout_")(input) if inplace else drop(input)
+    return in_place(drop, name)(input) if inplace else drop(input)
 
 
 def _dropped(x: Tensor, p: float) -> Tensor:
@@ -670,39 +869,6 @@ def _dropped(x: Tensor, p: float) -> Tensor:
 
 
 # ------------------------------------------------------------------------------------------ losses
-
-
-def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """The reduction that the arguments mean, PyTorch's old pair of booleans included."""
-    if size_average is not None or reduce is not None:
-        old = {(True, True): "mean", (False, True): "sum"}.get(
-            (size_average is not False, reduce is not False), "none"
-        )
-        warnings.warn(
-            "size_average and reduce args will be deprecated, please use "
-            f"reduction='{old}' instead.",
-            stacklevel=3,
-        )
-        return old
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{reduction} is not a valid value for reduction")
-    return reduction
-
-
-def _reduced(loss: Tensor, reduction: str) -> Tensor:
-    if reduction == "none":
-        return loss
-    return loss.mean() if reduction == "mean" else loss.sum()
-
-
-def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
-    if input.array.shape != target.array.shape:
-        raise LossShapeError(
-            f"{name}: input has shape {tuple(input.shape)} and target has shape "
-            f"{tuple(target.shape)}; they must be equal, because broadcasting would compare every "
-            "prediction with every target. Reshape one of them: target.view_as(input), or "
-            "input.squeeze(1)."
-        )
 
 
 def mse_loss(
@@ -714,8 +880,8 @@ def mse_loss(
 ) -> Tensor:
     """(input - target)^2, averaged over all elements. Shapes must be equal."""
     reduction = reduction_of(size_average, reduce, reduction)
-    _same_shape("mse_loss", input, target)
-    return _reduced(loss.squared_error(input, target), reduction)
+    same_shape("mse_loss", input, target)
+    return reduced(loss.squared_error(input, target), reduction)
 
 
 def l1_loss(
@@ -727,8 +893,8 @@ def l1_loss(
 ) -> Tensor:
     """|input - target|, averaged over all elements. Shapes must be equal."""
     reduction = reduction_of(size_average, reduce, reduction)
-    _same_shape("l1_loss", input, target)
-    return _reduced((input - target).abs(), reduction)
+    same_shape("l1_loss", input, target)
+    return reduced((input - target).abs(), reduction)
 
 
 def smooth_l1_loss(
@@ -741,12 +907,12 @@ def smooth_l1_loss(
 ) -> Tensor:
     """d^2 / (2 beta) where |d| < beta, else |d| - beta/2, of d = input - target."""
     reduction = reduction_of(size_average, reduce, reduction)
-    _same_shape("smooth_l1_loss", input, target)
+    same_shape("smooth_l1_loss", input, target)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    return _reduced(_smooth_absolute_error(input, target, beta), reduction)
+    return reduced(_smooth_absolute_error(input, target, beta), reduction)
 
 
 def huber_loss(
@@ -754,10 +920,10 @@ def huber_loss(
 ) -> Tensor:
     """d^2 / 2 where |d| < delta, else delta * (|d| - delta/2), of d = input - target."""
     reduction_of(None, None, reduction)
-    _same_shape("huber_loss", input, target)
+    same_shape("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    return _reduced(_smooth_absolute_error(input, target, delta) * delta, reduction)
+    return reduced(_smooth_absolute_error(input, target, delta) * delta, reduction)
 
 
 def _smooth_absolute_error(input: Tensor, target: Tensor, beta: float) -> Tensor:
@@ -774,7 +940,7 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(target * log(input) + (1 - target) * log(1 - input)) of probabilities, logs cut at -100."""
     reduction = reduction_of(size_average, reduce, reduction)
-    _same_shape("binary_cross_entropy", input, target)
+    same_shape("binary_cross_entropy", input, target)
     _same_dtype("binary_cross_entropy", input, target=target)
     if not bool(((input.array >= 0) & (input.array <= 1)).all()):
         raise RuntimeError(
@@ -782,7 +948,7 @@ def binary_cross_entropy(
             "without a sigmoid use binary_cross_entropy_with_logits"
         )
     elements = loss.binary_cross_entropy(input, target)
-    return _reduced(elements if weight is None else elements * weight, reduction)
+    return reduced(elements if weight is None else elements * weight, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -799,12 +965,12 @@ def binary_cross_entropy_with_logits(
     w = 1 + (pos_weight - 1) * target weighs the positive examples.
     """
     reduction = reduction_of(size_average, reduce, reduction)
-    _same_shape("binary_cross_entropy_with_logits", input, target)
+    same_shape("binary_cross_entropy_with_logits", input, target)
     log_p = activation.logsigmoid(input)
     if pos_weight is not None:
         log_p = log_p * (1 + (pos_weight - 1) * target)
     elements = (1 - target) * input - log_p
-    return _reduced(elements if weight is None else elements * weight, reduction)
+    return reduced(elements if weight is None else elements * weight, reduction)
 
 
 def _rows(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -930,7 +1096,7 @@ def _soft_cross_entropy(
     if weight is not None:
         log_p = log_p * weight.reshape((-1,) + (1,) * (input.ndim - 1 - dim))
     rows = -(log_p * target).sum(dim)
-    return _reduced(rows, reduction)
+    return reduced(rows, reduction)
 
 
 def kl_div(
@@ -944,14 +1110,14 @@ def kl_div(
     """target * (log(target) - input) of log-probabilities input; "batchmean" divides by N."""
     per_batch = reduction == "batchmean"
     reduction = reduction_of(size_average, reduce, "sum" if per_batch else reduction)
-    _same_shape("kl_div", input, target)
+    same_shape("kl_div", input, target)
     if log_target:
         elements = target.exp() * (target - input)
     else:
         positive = target > 0  # 0 * log(0) is 0
         log_t = target.where(positive, 1).log()
         elements = target * (log_t - input)
-    total = _reduced(elements, reduction)
+    total = reduced(elements, reduction)
     return total / input.shape[0] if per_batch and input.ndim else total
 
 
@@ -974,3 +1140,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """x / max(norm_p(x), eps) along `dim`."""
     return input / input.norm(p, dim, keepdim=True).clamp(min=eps)
+
+
+__getattr__ = _parity.module_getattr(__name__)

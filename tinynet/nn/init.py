@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import parity as _parity
 from ..autograd.mode import no_grad
 from ..random import Generator, default_generator
 from ..tensor import Tensor
@@ -241,3 +242,5 @@ xavier_uniform = _old_spelling(xavier_uniform_)
 xavier_normal = _old_spelling(xavier_normal_)
 kaiming_uniform = _old_spelling(kaiming_uniform_)
 kaiming_normal = _old_spelling(kaiming_normal_)
+
+__getattr__ = _parity.module_getattr(__name__)

@@ -27,6 +27,8 @@ class _Norm(Module):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.num_features = num_features
@@ -37,16 +39,16 @@ class _Norm(Module):
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         if affine:
             self.weight = Parameter(creation.empty(num_features, **where))
-            self.bias = Parameter(creation.empty(num_features, **where))
         else:
             self.register_parameter("weight", None)
+        if affine and bias:
+            self.bias = Parameter(creation.empty(num_features, **where))
+        else:
             self.register_parameter("bias", None)
         if track_running_stats:
             self.register_buffer("running_mean", creation.zeros(num_features, **where))
             self.register_buffer("running_var", creation.ones(num_features, **where))
-            self.register_buffer(
-                "num_batches_tracked", creation.tensor(0, dtype=int, device=device)
-            )
+            self.register_buffer("num_batches_tracked", batch_count(device))
         else:
             self.register_buffer("running_mean", None)
             self.register_buffer("running_var", None)
@@ -65,7 +67,8 @@ class _Norm(Module):
         self.reset_running_stats()
         if self.affine:
             init.ones_(self.weight)
-            init.zeros_(self.bias)
+            if self.bias is not None:
+                init.zeros_(self.bias)
 
     def _check_input_dim(self, input: Tensor) -> None:
         raise NotImplementedError
@@ -73,7 +76,8 @@ class _Norm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
     def _load_from_state_dict(
@@ -83,8 +87,13 @@ class _Norm(Module):
         old = (local_metadata.get("version") or 1) < 2
         if old and self.track_running_stats and key not in state_dict:
             count = self.num_batches_tracked
-            state_dict[key] = count if count is not None else creation.tensor(0, dtype=int)
+            state_dict[key] = count if count is not None else batch_count()
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
+
+def batch_count(device: Any = None) -> Tensor:
+    """A counter of batches, at 0."""
+    return creation.tensor(0, dtype=int, device=device)
 
 
 class _BatchNorm(_Norm):
@@ -160,8 +169,12 @@ class _InstanceNorm(_Norm):
         track_running_stats: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() not in (self.ndim - 1, self.ndim):
@@ -197,6 +210,12 @@ class InstanceNorm2d(_InstanceNorm):
     """`_InstanceNorm` of x (N, C, H, W) or (C, H, W)."""
 
     ndim = 4
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """`_InstanceNorm` of x (N, C, D, H, W) or (C, D, H, W)."""
+
+    ndim = 5
 
 
 class LayerNorm(Module):
@@ -243,6 +262,46 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(Module):
+    """x / sqrt(mean(x^2) + eps) * weight over the last dimensions.  Zhang and Sennrich 2019."""
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        values = (
+            Parameter(creation.empty(*self.normalized_shape, device=device, dtype=dtype))
+            if elementwise_affine
+            else None
+        )
+        self.register_parameter("weight", values)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Back to y = normalised x."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
             f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
 
@@ -262,6 +321,8 @@ class GroupNorm(Module):
         affine: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if num_channels % num_groups:
@@ -272,22 +333,26 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        for name in ("weight", "bias"):
-            values = creation.empty(num_channels, device=device, dtype=dtype) if affine else None
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            values = creation.empty(num_channels, device=device, dtype=dtype) if wanted else None
             self.register_parameter(name, None if values is None else Parameter(values))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Back to y = normalised x."""
-        if self.affine:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class LocalResponseNorm(Module):

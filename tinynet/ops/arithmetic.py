@@ -49,7 +49,8 @@ def operand(value: Any, like: TensorBase) -> Any:
         dtype = array.dtype
         if dtype.kind != "f":  # else, as usual, the number takes the tensor's dtype
             dtype = dtypes.result_type(array, value)
-        return wrap(xp_of(array).asarray(value, dtype))
+        xp = xp_of(array)  # a GPU fills memory by itself, sooner than it copies from the CPU
+        return wrap(np.asarray(value, dtype) if xp is np else xp.full((), value, dtype))
     if isinstance(value, TensorBase):
         return value
     if isinstance(value, np.generic):
@@ -137,8 +138,19 @@ def _pow(x, y):
     def dy(dz: Any, z: Any) -> Any:
         return dz * z * where(x.eq(0) & y.ge(0), 1, x).log()
 
+    if x.array.dtype.kind in "iu":
+        return _integer_power(x.array, y.array), (None, None)
     z = x.array**y.array
     return z.astype(x.array.dtype) if z.dtype != x.array.dtype else z, (dx, dy)
+
+
+def _integer_power(x: Any, y: Any) -> Any:
+    """x^y of integers; to a negative power only 1 and -1 are not rounded to 0."""
+    z = x ** xp_of(y).maximum(y, 0)
+    if (y < 0).any():
+        sign_of = xp_of(x).where(y % 2 == 0, 1, x)
+        z = xp_of(x).where(y < 0, xp_of(x).where(abs(x) == 1, sign_of, 0), z).astype(z.dtype)
+    return z
 
 
 @differentiable
@@ -241,7 +253,7 @@ def _atan2(x, y):
 # ------------------------------------------------------------------- public functions, with numbers
 
 
-def _binary(operation: Any, name: str) -> Any:
+def binary(operation: Any, name: str) -> Any:
     """The public form of a two-operand operation: numbers allowed, shapes and devices checked."""
 
     def function(input: Any, other: Any) -> Any:
@@ -260,16 +272,31 @@ def _binary(operation: Any, name: str) -> Any:
     return function
 
 
-add_ = _binary(_add, "add")
-sub_ = _binary(_sub, "sub")
-mul = _binary(_mul, "mul")
-maximum = _binary(_maximum, "maximum")
-minimum = _binary(_minimum, "minimum")
-fmod = _binary(_fmod, "fmod")
-remainder = _binary(_remainder, "remainder")
-atan2 = arctan2 = _binary(_atan2, "atan2")
-_true_divide = _binary(_div, "div")
-_pow_tensor = _binary(_pow, "pow")
+def binary_of_floats(operation: Any, name: str) -> Any:
+    """As `binary`, for a function of floating-point numbers: integers are converted first."""
+    general = binary(operation, name)
+
+    def function(input: Any, other: Any) -> Any:
+        for x in (input, other):
+            if isinstance(x, TensorBase) and x.array.dtype.kind != "f":
+                return operation(*map(floating, promoted(*pair(input, other, name))))
+        return general(input, other)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = operation.__doc__
+    return function
+
+
+add_ = binary(_add, "add")
+sub_ = binary(_sub, "sub")
+mul = binary(_mul, "mul")
+maximum = binary(_maximum, "maximum")
+minimum = binary(_minimum, "minimum")
+fmod = binary(_fmod, "fmod")
+remainder = binary(_remainder, "remainder")
+atan2 = binary_of_floats(_atan2, "atan2")
+_true_divide = binary_of_floats(_div, "div")
+_pow_tensor = binary(_pow, "pow")
 _where.__name__, _clamp.__name__, _abs.__name__, _neg.__name__ = "where", "clamp", "abs", "neg"
 _pow_number.__name__ = "pow"
 
@@ -296,23 +323,26 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     rounding_mode: "floor" or "trunc" rounds the quotient (and has no gradient).
     """
     if rounding_mode is None:
-        for x in (input, other):
-            if isinstance(x, TensorBase) and x.array.dtype.kind != "f":
-                return _true_divide(*map(floating, promoted(*pair(input, other, "div"))))
         return _true_divide(input, other)
     if rounding_mode not in ("floor", "trunc"):
         raise ValueError(
             f"div: rounding_mode must be None, 'trunc' or 'floor', not {rounding_mode!r}"
         )
     x, y = pair(input, other, "div")
-    x, y = promoted(x, y)
+    return _rounded_quotient(*promoted(x, y), mode=rounding_mode)
+
+
+@differentiable
+def _rounded_quotient(x, y, *, mode):
+    """x / y rounded down (floor) or towards 0 (trunc): constant between its jumps."""
     xp = xp_of(x.array)
-    if rounding_mode == "floor":
-        return wrap(xp.floor_divide(x.array, y.array))
-    if x.array.dtype.kind == "f":
-        return wrap(xp.trunc(x.array / y.array))
-    quotient = xp.floor_divide(abs(x.array), abs(y.array))
-    return wrap(quotient * xp.sign(x.array) * xp.sign(y.array))
+    if mode == "floor":
+        value = xp.floor_divide(x.array, y.array)
+    elif x.array.dtype.kind == "f":
+        value = xp.trunc(x.array / y.array)
+    else:
+        value = xp.floor_divide(abs(x.array), abs(y.array)) * xp.sign(x.array) * xp.sign(y.array)
+    return value, (lambda dz: dz * 0, lambda dz: dz * 0)
 
 
 def floating(x: Any) -> Any:
@@ -448,6 +478,14 @@ def isclose(
     input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Any:
     """True where |input - other| <= atol + rtol |other|."""
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(
+            f"isclose: rtol and atol must be greater than or equal to zero, but got {rtol}, {atol}"
+        )
+    if input.array.dtype != other.array.dtype:
+        raise RuntimeError(
+            f"isclose: {input.array.dtype} did not match {other.array.dtype}; convert one."
+        )
     xp = xp_of(input.array)
     return wrap(xp.isclose(input.array, other.array, rtol=rtol, atol=atol, equal_nan=equal_nan))
 
@@ -466,6 +504,8 @@ def equal(input: Any, other: Any) -> bool:
 
 def sign(input: Any) -> Any:
     """-1, 0 or 1; its derivative is 0."""
+    if input.array.dtype.kind == "b":
+        return input.clone()
     return _step(input, ufunc="sign")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import layout
 from ..autograd.tape import TensorBase, wrap
-from ..device import check_device, device_of, move, xp_of
+from ..device import check_device, default_device, device_of, move, xp_of
 from ..random import Generator, default_generator
 from .dims import as_int
 
@@ -24,7 +24,8 @@ from .dims import as_int
 
 def _made(array: Any, device: Any, requires_grad: bool = False) -> Any:
     """A new leaf tensor on the array, moved to a device."""
-    result: Any = wrap(array if device is None else move(array, check_device(device)))
+    place = default_device() if device is None else check_device(device)
+    result: Any = wrap(array if place is None else move(array, place))
     return result.requires_grad_() if requires_grad else result
 
 
@@ -237,6 +238,74 @@ def full_like(
     return _laid(made, input, memory_format)
 
 
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """A 0-dimensional tensor of a number, of the default dtype unless another is given."""
+    return full((), s, dtype=_kind(dtype), device=device, requires_grad=requires_grad)
+
+
+def frombuffer(
+    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
+) -> Any:
+    """A vector on the memory of an object with the buffer protocol (bytes, bytearray, array)."""
+    kind = _kind(dtype)
+    size = memoryview(buffer).nbytes
+    if size == 0 or count == 0 or not 0 <= offset < size:
+        raise ValueError(
+            f"frombuffer: both buffer length ({size}) and count ({count}) must not be 0, and "
+            f"offset ({offset}) must be less than the length"
+        )
+    if count < 0 and (size - offset) % kind.itemsize:
+        raise ValueError(
+            f"frombuffer: buffer length ({size - offset} bytes) after offset must be a multiple of "
+            f"element size ({kind.itemsize})"
+        )
+    if count > 0 and offset + count * kind.itemsize > size:
+        raise ValueError(
+            f"frombuffer: requested buffer length ({count} * {kind.itemsize} bytes) after offset "
+            f"({offset} bytes) must not be greater than actual buffer length ({size} bytes)"
+        )
+    array = np.frombuffer(buffer, kind, count, offset)
+    return layout.pin(_made(array, None, requires_grad))
+
+
+def empty_strided(
+    size: Sequence[int],
+    stride: Sequence[int],
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """An unset tensor whose elements lie `stride` apart in each dimension."""
+    count = 1 + sum((n - 1) * s for n, s in zip(size, stride)) if math.prod(size) else 0
+    memory = np.empty(count, _kind(dtype))
+    steps = tuple([s * memory.itemsize for s in stride])
+    array = np.lib.stride_tricks.as_strided(memory, tuple(size), steps)
+    return layout.pin(_made(array, device, requires_grad))
+
+
+def empty_permuted(
+    size: Sequence[int],
+    physical_layout: Sequence[int],
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """An unset tensor whose dimensions lie in memory in the given order, the nearest one last."""
+    order = list(physical_layout)
+    if sorted(order) != list(range(len(size))):
+        raise RuntimeError(
+            "empty_permuted: Number of dimensions in size does not match the length of the "
+            f"physical_layout, or one comes twice: size {list(size)}, physical_layout {order}"
+        )
+    memory = np.empty([size[i] for i in order], _kind(dtype))
+    array = memory.transpose([order.index(i) for i in range(len(order))])
+    return layout.pin(_made(array, device, requires_grad))
+
+
 def new_zeros(
     input: Any,
     *sizes: Any,
@@ -302,6 +371,8 @@ def eye(
     requires_grad: bool = False,
 ) -> Any:
     """The unit matrix (N, N), or (N, M) with ones on its diagonal."""
+    if n < 0 or (m is not None and m < 0):
+        raise RuntimeError(f"eye: n and m must be greater or equal to 0, got {n} and {m}")
     return _made(np.eye(n, m, dtype=_kind(dtype)), device, requires_grad)
 
 
@@ -325,6 +396,10 @@ def arange(
     if end is None:
         start, end = 0, start
     start, end, step = _number(start), _number(end), _number(step)
+    if not all(math.isfinite(v) for v in (start, end, step)):
+        raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
+    if dtype is not None and _kind(dtype).kind in "iu":  # then the numbers are taken as integers
+        start, end, step = int(start), int(end), int(step)
     if step == 0 or (end - start) * step < 0:
         raise RuntimeError(
             "arange: upper bound and lower bound inconsistent with step sign: from "
@@ -349,8 +424,15 @@ def linspace(
     steps = as_int(steps, "linspace")
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative, but is {steps}")
-    values = np.linspace(_number(start), _number(end), steps)
-    return _made(values.astype(_kind(dtype)), device, requires_grad)
+    kind = _kind(dtype)
+    start, end = _number(start), _number(end)
+    if kind.kind != "f":  # then the ends are taken as integers
+        start, end = int(start), int(end)
+    step = (end - start) / (steps - 1) if steps > 1 else 0
+    number = np.arange(steps)
+    # From both ends to the middle, so that both are met exactly.
+    values = np.where(number < steps / 2, start + step * number, end - step * (steps - 1 - number))
+    return _made(values.astype(kind), device, requires_grad)
 
 
 def logspace(
@@ -364,8 +446,32 @@ def logspace(
     requires_grad: bool = False,
 ) -> Any:
     """`base` to the powers of `linspace(start, end, steps)`."""
-    values = np.logspace(_number(start), _number(end), as_int(steps, "logspace"), base=base)
+    steps = as_int(steps, "logspace")
+    if steps < 0:
+        raise RuntimeError(f"logspace: number of steps must be non-negative, but is {steps}")
+    values = np.logspace(_number(start), _number(end), steps, base=_number(base))
     return _made(values.astype(_kind(dtype)), device, requires_grad)
+
+
+def range_(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """start, start + step, ... up to and including end, floating point; `arange` is to be preferred."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = _number(start), _number(end), _number(step)
+    if step == 0 or (end - start) * step < 0:
+        raise RuntimeError(
+            f"range: upper bound and lower bound inconsistent with step sign: from {start} to {end}"
+        )
+    count = math.floor((end - start) / step) + 1
+    return _made((np.arange(count) * step + start).astype(_kind(dtype)), device, requires_grad)
 
 
 def tril_indices(
@@ -560,6 +666,21 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1, a probability per element")
     draws = _stream(generator).random(x.shape) < chance
     return wrap(xp_of(x).asarray(draws.astype(x.dtype)))
+
+
+def poisson(input: Any, generator: Generator | None = None) -> Any:
+    """Random counts with the means that input gives; no gradient."""
+    x = move(input.array, "cpu")
+    if not (x >= 0).all():
+        raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
+    return wrap(xp_of(input.array).asarray(_stream(generator).poisson(x).astype(x.dtype)))
+
+
+def binomial(count: Any, prob: Any, generator: Generator | None = None) -> Any:
+    """Random numbers of successes in `count` trials of chance `prob`; no gradient."""
+    n, p = move(count.array, "cpu"), move(prob.array, "cpu")
+    draws = _stream(generator).binomial(n.astype(np.int64), p)
+    return wrap(xp_of(count.array).asarray(np.asarray(draws).astype(n.dtype)))
 
 
 def multinomial(

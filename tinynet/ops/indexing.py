@@ -427,19 +427,38 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> An
     shape. `sparse_grad` is accepted and changes nothing. Raises RuntimeError for an index that is
     out of range.
     """
-    out = _index(x := _one_dimensional(input), key=_along(x, dim, index, "gather"))
+    x = _one_dimensional(input)
+    if not index.array.size:  # of any number of dimensions
+        one_dim(dim, x.array.ndim, "gather")
+        return wrap(xp_of(x.array).empty(index.array.shape, x.array.dtype))
+    out = _index(x, key=_along(x, dim, index, "gather"))
     return out.reshape(()) if index.array.ndim == 0 else out
 
 
-def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None) -> Any:
+def scatter(
+    input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: Any = None
+) -> Any:
     """A copy of input with out[i][index[i][j][k]][k] = src[i][j][k] (for dim = 1).
 
     src (or value) may be a number. Where an index comes twice, one of its values stays.
+    reduce: "add" or "multiply" combines with input in place of overwriting it.
     """
+    if reduce is not None:
+        return _scatter_combined(input, dim, index, value if src is None else src, reduce)
     x = _one_dimensional(input)
     key = _along(x, dim, index, "scatter")
     source = _source(input, index, value if src is None else src, "scatter")
     return index_put(x, source, key=((), key)).reshape(input.array.shape)
+
+
+def _scatter_combined(input: Any, dim: int, index: Any, src: Any, reduce: str) -> Any:
+    from .scattering import scatter_reduce
+
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError(f"scatter: reduce argument must be either add or multiply, not {reduce}")
+    if not isinstance(src, TensorBase):
+        src = _source(input, index, src, "scatter").expand(index.array.shape)
+    return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
 
 
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
@@ -506,23 +525,29 @@ def _check_source(x: Any, dim: int, key: Advanced, source: Any, name: str) -> No
 
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
     """input with alpha times the slices of source added at the indices along `dim`."""
-    dim, key = _row_key(input, dim, index, "index_add")
-    _check_source(input, dim, key, source, "index_add")
+    x, source = _one_dimensional(input), _one_dimensional(source)
+    dim, key = _row_key(x, dim, index, "index_add")
+    _check_source(x, dim, key, source, "index_add")
     scaled = source if alpha == 1 else source * alpha
-    return input + index_add_into(scaled, key=key, shape=input.array.shape)
+    total = x + index_add_into(scaled, key=key, shape=x.array.shape)
+    return total if input.array.ndim else total.reshape(())
 
 
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """input with the slices of source in place of those at the indices along `dim`."""
-    dim, key = _row_key(input, dim, index, "index_copy")
-    _check_source(input, dim, key, source, "index_copy")
-    return index_put(input, source, key=((), key))
+    x, source = _one_dimensional(input), _one_dimensional(source)
+    dim, key = _row_key(x, dim, index, "index_copy")
+    _check_source(x, dim, key, source, "index_copy")
+    result = index_put(x, source, key=((), key))
+    return result if input.array.ndim else result.reshape(())
 
 
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """input with `value` in the slices at the indices along `dim`."""
-    _, key = _row_key(input, dim, index, "index_fill")
-    return index_put(input, _filling(input, value, "index_fill"), key=((), key))
+    x = _one_dimensional(input)
+    _, key = _row_key(x, dim, index, "index_fill")
+    result = index_put(x, _filling(x, value, "index_fill"), key=((), key))
+    return result if input.array.ndim else result.reshape(())
 
 
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
@@ -583,6 +608,7 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     arithmetic.check_broadcast(a, b, "take_along_dim")
     both = np.broadcast_shapes(a, b)
     x = input.expand((*both[:dim], shape[dim], *both[dim + 1 :]))
+    indices = wrap(_from_the_front(_positions(indices, "take_along_dim"), shape[dim], dim))
     return gather(x, dim, indices.expand((*both[:dim], other[dim], *both[dim + 1 :])))
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from string import ascii_letters
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import kernels
+from .. import kernels, return_types
 from ..autograd.tape import TensorBase, differentiable, wrap
 from ..device import device_of
 from ..kernels.errors import ShapeError
@@ -25,8 +25,12 @@ from .shape import _listed, _permute, _view, diagonal, matrix_transpose, reshape
 
 
 def _product(a: Any, b: Any) -> Any:
-    """NumPy's product of two matrices or of batches; large ones go to the kernels."""
-    if a.size * b.shape[-1] > SMALL and a.dtype.kind == "f" and a.dtype.itemsize >= 4:
+    """The product of two matrices or of batches: NumPy's if it is small, else the kernels'.
+
+    On a GPU always theirs: cuBLAS cannot be captured in a graph.
+    """
+    large = type(a) is not np.ndarray or a.size * b.shape[-1] > SMALL
+    if large and a.dtype.kind == "f" and a.dtype.itemsize >= 4:
         return kernels.of(a, b).matmul.matmul(a, b)
     return a.dot(b) if b.ndim == 2 else a @ b  # `dot` is the sooner begun
 
@@ -56,7 +60,7 @@ def _swapped(x: Any) -> Any:
 
 def _rows(x: Any) -> Any:
     """All leading dimensions of an array (..., K) made one: (rows, K)."""
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _of_rows(y: Any, x: Any) -> Any:
@@ -249,6 +253,9 @@ def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: flo
 
 
 def _scaled_sum(x: Any, product: Any, beta: float, alpha: float) -> Any:
+    if x.array.dtype.kind != "f" and product.array.dtype.kind != "f":  # factors of their own kind
+        kind = bool if x.array.dtype.kind == "b" else int
+        alpha, beta = kind(alpha), kind(beta)
     if alpha != 1:
         product = product * alpha
     if beta == 0:  # as in BLAS: then NaN and infinity in x do not count either
@@ -303,6 +310,10 @@ def tensordot(a: Any, b: Any, dims: int | Sequence[Any] = 2) -> Any:
         first, second = ((d,) if isinstance(d, int) else tuple(d) for d in dims)
         ours = distinct_dims(first, a.array.ndim, "tensordot")
         theirs = distinct_dims(second, b.array.ndim, "tensordot")
+    for i, j in zip(ours, theirs):  # a size of 1 is broadcast
+        m, n = a.array.shape[i], b.array.shape[j]
+        if m != n and 1 in (m, n):
+            a, b = (sum_over(a, i, True), b) if n == 1 else (a, sum_over(b, j, True))
     if [a.array.shape[i] for i in ours] != [b.array.shape[i] for i in theirs]:
         raise ShapeError(
             "tensordot: contracted dimensions need to match: a is "
@@ -511,6 +522,10 @@ def _path(parts: list[Any], output: list[Any], size: dict[Any, int]) -> list[tup
 # ------------------------------------------------------------------------------ linear equations
 
 
+class LinAlgError(RuntimeError):
+    """Raised where a matrix is singular or not positive-definite."""
+
+
 def _check_square(x: Any, name: str) -> None:
     shape = x.array.shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
@@ -540,18 +555,21 @@ def inv(A: Any) -> Any:
     try:
         return _inv(A)
     except np.linalg.LinAlgError:
-        raise RuntimeError(
+        raise LinAlgError(
             "linalg.inv: The diagonal element is zero, the inversion could not be completed "
             "because the input matrix is singular."
         ) from None
 
 
-def solve(A: Any, B: Any) -> Any:
-    """X with A X = B: A is (..., N, N), B is (..., N, K) or a vector (N).
+def solve(A: Any, B: Any, *, left: bool = True) -> Any:
+    """X with A X = B: A is (..., N, N), B is (..., N, K) or a vector (N); left=False: X A = B.
 
-    dB = A^-T dX and dA = -dB X^T. Raises RuntimeError if A is singular.
+    dB = A^-T dX and dA = -dB X^T. Raises LinAlgError if A is singular.
     """
     _check_square(A, "linalg.solve")
+    if not left:
+        X = solve(matrix_transpose(A), matrix_transpose(B) if B.array.ndim > 1 else B)
+        return matrix_transpose(X) if B.array.ndim > 1 else X
     vector = B.array.ndim == 1 or B.array.shape == A.array.shape[:-1]
     if vector:
         B = reshape(B, (*B.array.shape, 1))
@@ -564,7 +582,7 @@ def solve(A: Any, B: Any) -> Any:
     try:
         X = _solve(A, B)
     except np.linalg.LinAlgError:
-        raise RuntimeError(
+        raise LinAlgError(
             "linalg.solve: The solver failed because the input matrix is singular."
         ) from None
     return X.squeeze(-1) if vector else X
@@ -613,13 +631,6 @@ def det(A: Any) -> Any:
     return _det(A)
 
 
-class slogdet_result(NamedTuple):
-    """What slogdet gives."""
-
-    sign: Any
-    logabsdet: Any
-
-
 @differentiable
 def _logabsdet(a):
     """log |det a|: da = dy a^-T."""
@@ -628,7 +639,7 @@ def _logabsdet(a):
     )
 
 
-def slogdet(A: Any) -> slogdet_result:
+def slogdet(A: Any) -> Any:
     """(sign, log of the absolute value) of the determinant, which itself may overflow."""
     _check_square(A, "linalg.slogdet")
-    return slogdet_result(wrap(np.linalg.slogdet(A.array)[0]), _logabsdet(A))
+    return return_types.linalg_slogdet(wrap(np.linalg.slogdet(A.array)[0]), _logabsdet(A))

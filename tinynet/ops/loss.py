@@ -65,12 +65,11 @@ def softmax_cross_entropy_backward(
     cotangent g (N, C): with p = softmax(logits), ddloss[n] = sum over c of g * (p - onehot) /
     divisor, and dlogits is softmax's pullback of g * dloss / divisor.
     """
-    xp = xp_of(logits.array)
-    rows = (
-        dloss.array / divisor
-        if dloss.array.ndim
-        else xp.full(logits.array.shape[0], dloss.array / divisor, logits.array.dtype)
-    )
+    rows = dloss.array / divisor
+    if not rows.ndim:
+        each = rows
+        rows = xp_of(logits.array).empty(logits.array.shape[0], logits.array.dtype)
+        rows[...] = each  # CuPy's `full` would wait for the GPU, to see whether it is 0
     dlogits = backend.backward(
         rows, logits.array, target.array, logsumexp, ignore_index=ignore_index
     )

@@ -19,72 +19,72 @@ from ..kernels.pointwise import SMALL
 from .arithmetic import floating
 
 
-def _of_floats(operation: Any) -> Any:
+def of_floats(operation: Any) -> Any:
     """The public form: integers and booleans are converted first."""
 
     @functools.wraps(operation)
-    def function(input: Any) -> Any:
-        return operation(input if input.array.dtype.kind == "f" else floating(input))
+    def function(input: Any, **parameters: Any) -> Any:
+        return operation(input if input.array.dtype.kind == "f" else floating(input), **parameters)
 
     return function
 
 
-@_of_floats
+@of_floats
 @differentiable
 def exp(x):
     return np.exp(x.array), (lambda dy, y: dy * y,)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def exp2(x):
     return np.exp2(x.array), (lambda dy, y: dy * y * math.log(2),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def expm1(x):
     return np.expm1(x.array), (lambda dy, y: dy * (y + 1),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def log(x):
     return np.log(x.array), (lambda dy: dy / x,)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def log2(x):
     return np.log2(x.array), (lambda dy: dy / (x * math.log(2)),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def log10(x):
     return np.log10(x.array), (lambda dy: dy / (x * math.log(10)),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def log1p(x):
     return np.log1p(x.array), (lambda dy: dy / (x + 1),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def sqrt(x):
     return np.sqrt(x.array), (lambda dy, y: dy / (2 * y),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def rsqrt(x):
     """1 / sqrt(x); derivative -y^3 / 2."""
     return 1 / np.sqrt(x.array), (lambda dy, y: dy * (y * y * y) * -0.5,)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def reciprocal(x):
     """1 / x; derivative -y^2."""
@@ -92,11 +92,16 @@ def reciprocal(x):
 
 
 @differentiable
-def square(x):
+def _square(x):
     return x.array * x.array, (lambda dy: dy * x * 2,)
 
 
-@_of_floats
+def square(input: Any) -> Any:
+    """input times itself; booleans give integers."""
+    return _square(input.long() if input.array.dtype.kind == "b" else input)
+
+
+@of_floats
 @differentiable
 def tanh(x):
     a = x.array
@@ -117,7 +122,7 @@ def tanh_backward(dy, y):
     )
 
 
-@_of_floats
+@of_floats
 @differentiable
 def sigmoid(x):
     """1 / (1 + exp(-x)); exp overflows to infinity below -88 in float32, which gives the right 0.
@@ -139,67 +144,73 @@ def sigmoid_backward(dy, y):
     return slope, (lambda g: sigmoid_backward(g, y), lambda g: g * dy * (1 - 2 * y))
 
 
-@_of_floats
+@of_floats
 @differentiable
 def sin(x):
     return np.sin(x.array), (lambda dy: dy * cos(x),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def cos(x):
     return np.cos(x.array), (lambda dy: -dy * sin(x),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def tan(x):
     return np.tan(x.array), (lambda dy, y: dy * (1 + y * y),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def asin(x):
     return np.arcsin(x.array), (lambda dy: dy / sqrt(1 - x * x),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def acos(x):
     return np.arccos(x.array), (lambda dy: -dy / sqrt(1 - x * x),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def atan(x):
     return np.arctan(x.array), (lambda dy: dy / (1 + x * x),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def sinh(x):
     return np.sinh(x.array), (lambda dy: dy * cosh(x),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def cosh(x):
     return np.cosh(x.array), (lambda dy: dy * sinh(x),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def asinh(x):
     return np.arcsinh(x.array), (lambda dy: dy / sqrt(x * x + 1),)
 
 
-@_of_floats
+@of_floats
+@differentiable
+def acosh(x):
+    return np.arccosh(x.array), (lambda dy: dy / (sqrt(x - 1) * sqrt(x + 1)),)
+
+
+@of_floats
 @differentiable
 def atanh(x):
     return np.arctanh(x.array), (lambda dy: dy / (1 - x * x),)
 
 
-@_of_floats
+@of_floats
 @differentiable
 def erf(x):
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x; derivative 2/sqrt(pi) exp(-x^2)."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import builtins
 import math
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..autograd import layout
 from ..autograd.tape import TensorBase, differentiable, wrap
 from ..device import xp_of
@@ -248,17 +248,31 @@ def std(
 
 
 def var_mean(
-    input: Any, dim: Dim = None, *, correction: float = 1, keepdim: bool = False
+    input: Any,
+    dim: Dim | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> tuple[Any, Any]:
-    """(variance, mean) over `dim`."""
-    return var(input, dim, None, keepdim, correction=correction), mean(input, dim, keepdim)
+    """(variance, mean) over `dim`; see `var`."""
+    where = None if isinstance(dim, bool) else dim
+    spread = var(input, dim, unbiased, keepdim, correction=correction)
+    return spread, mean(input, where, keepdim)
 
 
 def std_mean(
-    input: Any, dim: Dim = None, *, correction: float = 1, keepdim: bool = False
+    input: Any,
+    dim: Dim | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> tuple[Any, Any]:
-    """(standard deviation, mean) over `dim`."""
-    return std(input, dim, None, keepdim, correction=correction), mean(input, dim, keepdim)
+    """(standard deviation, mean) over `dim`; see `var`."""
+    where = None if isinstance(dim, bool) else dim
+    spread = std(input, dim, unbiased, keepdim, correction=correction)
+    return spread, mean(input, where, keepdim)
 
 
 # ------------------------------------------------------------------------------------- products
@@ -379,13 +393,6 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
 # ------------------------------------------------------------------------------------- extremes
 
 
-class max_result(NamedTuple):
-    """What max(dim), min(dim) and median(dim) give."""
-
-    values: Any
-    indices: Any
-
-
 @differentiable
 def _extreme(x, *, dims, keepdim, largest):
     """The largest (or smallest) element over `dims`; equal ones share its gradient evenly."""
@@ -425,7 +432,8 @@ def _max(name: str, input: Any, dim: Any, keepdim: bool, largest: bool) -> Any:
         return (arithmetic.maximum if largest else arithmetic.minimum)(input, dim)
     indices = _arg(name, input, dim, True, largest)
     values = gather(input, dim, indices)
-    return max_result(*(_dropped(v, dim, keepdim) for v in (values, indices)))
+    kind = return_types.max if largest else return_types.min
+    return kind(*(_dropped(v, dim, keepdim) for v in (values, indices)))
 
 
 def _dropped(x: Any, dim: int, keepdim: bool) -> Any:
@@ -473,9 +481,9 @@ def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     return _arg("argmin", input, dim, keepdim, False)
 
 
-def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> tuple[Any, Any]:
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """(smallest, largest) element over `dim`."""
-    return amin(input, dim, keepdim), amax(input, dim, keepdim)
+    return return_types.aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
 # ------------------------------------------------------------------------------- logic and counts
@@ -592,22 +600,19 @@ def norm(
     input: Any, p: Any = "fro", dim: Dim = None, keepdim: bool = False, dtype: Any = None
 ) -> Any:
     """The vector norm of order p over `dim` ("fro" is 2); see `vector_norm`."""
+    if p == "nuc":
+        from .factorization import matrix_norm
+
+        return matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     if isinstance(p, str) and p != "fro":
         raise ValueError(
-            f'norm: p={p!r} is not supported; give a number, inf, -inf or "fro" (the root of the '
-            "sum of squares)."
+            f'norm: p={p!r} is not supported; give a number, inf, -inf, "nuc" or "fro" (the root '
+            "of the sum of squares)."
         )
     return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
 
 
 # ----------------------------------------------------------------------------------------- order
-
-
-class sort_result(NamedTuple):
-    """What sort and topk give."""
-
-    values: Any
-    indices: Any
 
 
 def _order(x: Any, dim: int, descending: bool) -> Any:
@@ -627,15 +632,15 @@ def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = 
     return wrap(_order(x, dim, descending) if x.ndim else np.zeros((), np.int64))
 
 
-def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> sort_result:
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
     """(values, indices) of input sorted along `dim`; always stable, NaN is the largest."""
     indices = argsort(input, dim, descending)
-    return sort_result(gather(input, dim, indices), indices)
+    return return_types.sort(gather(input, dim, indices), indices)
 
 
 def topk(
     input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> sort_result:
+) -> Any:
     """(values, indices) of the k largest (or smallest) elements along `dim`, in order."""
     ndim = input.array.ndim
     dim = one_dim(dim, ndim, "topk")
@@ -645,7 +650,7 @@ def topk(
     indices = argsort(input, dim, largest)
     if ndim:
         indices = narrow(indices, dim, 0, k)
-    return sort_result(gather(input, dim, indices), indices)
+    return return_types.topk(gather(input, dim, indices), indices)
 
 
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -657,7 +662,7 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     x = input.array
     dim = one_dim(dim, x.ndim, "median")
     if not x.ndim:
-        return max_result(input.clone(), wrap(np.zeros((), np.int64)))
+        return return_types.median(input.clone(), wrap(np.zeros((), np.int64)))
     _needs_elements(input, (dim,), dim, "median")
     xp = xp_of(x)
     middle = xp.take(_order(x, dim, False), [(x.shape[dim] - 1) // 2], axis=dim)
@@ -668,7 +673,7 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         )
     indices = wrap(middle)
     values = gather(input, dim, indices)
-    return max_result(*(_dropped(v, dim, keepdim) for v in (values, indices)))
+    return return_types.median(*(_dropped(v, dim, keepdim) for v in (values, indices)))
 
 
 def unique(
@@ -694,8 +699,17 @@ def unique(
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def diff(input: Any, n: int = 1, dim: int = -1) -> Any:
-    """The differences x_(i+1) - x_i along `dim`, taken n times."""
+def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """The differences x_(i+1) - x_i along `dim`, taken n times.
+
+    prepend, append: what is put before and behind input first.
+    """
+    if n < 0:
+        raise RuntimeError(f"diff: order must be non-negative but got {n}")
+    if not input.array.ndim:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    if n:
+        input = cat([x for x in (prepend, input, append) if x is not None], dim)
     dim = one_dim(dim, input.array.ndim, "diff")
     for _ in range(n):
         size = input.array.shape[dim]

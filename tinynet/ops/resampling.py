@@ -11,6 +11,20 @@ from ..kernels.errors import ShapeError
 
 _LAYOUTS = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
 _LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3}  # the axes that a mode is for
+_SMOOTH = {**_LINEAR, "bicubic": 2}
+_CUBIC = -0.75  # the slope of the cubic kernel at 1, as PyTorch has it
+
+
+def cubic_weights(t: Any) -> tuple[Any, Any, Any, Any]:
+    """Of the elements at -1, 0, 1 and 2 for a place t between 0 and 1.  Keys 1981."""
+
+    def near(s: Any) -> Any:
+        return ((_CUBIC + 2) * s - (_CUBIC + 3)) * s * s + 1
+
+    def far(s: Any) -> Any:
+        return ((_CUBIC * s - 5 * _CUBIC) * s + 8 * _CUBIC) * s - 4 * _CUBIC
+
+    return far(t + 1), near(t), near(1 - t), far(2 - t)
 
 
 def interpolate(
@@ -20,32 +34,39 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Any:
     """Resample x (N, C, L), (N, C, H, W) or (N, C, D, H, W) to another size, axis by axis.
 
     Output position i lies at s = (i + 1/2) * in / out - 1/2 of the input, or, with align_corners,
     at s = i * (in - 1) / (out - 1). "linear", "bilinear" and "trilinear" (for 1, 2 and 3 axes)
     give (1 - t) * x[k] + t * x[k + 1] with k + t = s, "nearest-exact" the element that i + 1/2
-    falls into, and "nearest" x[floor(i * in / out)], which is half a pixel off.
+    falls into, and "nearest" x[floor(i * in / out)], which is half a pixel off. "bicubic" weighs
+    four elements along each axis, "area" takes the mean of those that fall into a window of it.
 
     size, scale_factor: one of them; a number, or one for each axis. A scale factor takes the place
         of out / in in the formulas, unless recompute_scale_factor is true.
     """
     axes = input.ndim - 2
     name, shape = f"interpolate {mode}", tuple(input.shape)
-    if mode not in ("nearest", "nearest-exact", *_LINEAR):
+    if mode not in ("nearest", "nearest-exact", "area", *_SMOOTH):
         raise NotImplementedError(
-            f"interpolate: there is no mode {mode!r}; there are nearest, nearest-exact, "
-            f"{', '.join(_LINEAR)}."
+            f"interpolate: there is no mode {mode!r}; there are nearest, nearest-exact, area, "
+            f"{', '.join(_SMOOTH)}."
         )
-    possible = [_LINEAR[mode]] if mode in _LINEAR else list(_LAYOUTS)
+    if antialias:
+        raise NotImplementedError(
+            "interpolate: antialias=True is not supported; to make an image smaller without "
+            'artefacts use mode="area".'
+        )
+    possible = [_SMOOTH[mode]] if mode in _SMOOTH else list(_LAYOUTS)
     if axes not in possible:
         layouts = " or ".join(_LAYOUTS[axes] for axes in possible)
         raise NotImplementedError(f"{name}: x must be {layouts}, but it is {shape}.")
-    if align_corners is not None and mode not in _LINEAR:
+    if align_corners is not None and mode not in _SMOOTH:
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: "
-            f"{' | '.join(_LINEAR)}"
+            f"{' | '.join(_SMOOTH)}"
         )
     if (size is None) == (scale_factor is None):
         raise ValueError(
@@ -66,9 +87,12 @@ def interpolate(
         raise ShapeError(f"{name}: x is {shape} and the output {tuple(sizes)}; no axis may be 0.")
     y = input
     for dim, (out, factor) in enumerate(zip(sizes, factors, strict=True), start=2):
-        if mode in _LINEAR:
+        if mode in _SMOOTH:
             step = shape[dim] / out if factor is None else 1 / factor
-            y = _resampled_linearly(y, dim, out, step, bool(align_corners))
+            resampled = _resampled_linearly if mode in _LINEAR else _resampled_cubically
+            y = resampled(y, dim, out, step, bool(align_corners))
+        elif mode == "area":
+            y = _means(y, dim, out)
         else:
             y = _resampled_nearest(y, dim, out, factor, int(mode == "nearest-exact"))
     return y
@@ -108,3 +132,30 @@ def _resampled_linearly(x: Any, dim: int, out: int, step: float, corners: bool) 
     high = x.index_select(dim, wrap(k + (t > 0)))  # not x[k + 1]: 0 * inf would be nan
     t = wrap(t.astype(x.array.dtype).reshape((-1,) + (1,) * (x.ndim - dim - 1)))
     return (1 - t) * low + t * high
+
+
+def _resampled_cubically(x: Any, dim: int, out: int, step: float, corners: bool) -> Any:
+    """The four elements around the place of each i < out, weighted, along dim."""
+    xp, last = xp_of(x.array), x.shape[dim] - 1
+    if corners:
+        places = xp.arange(out) * (last / (out - 1) if out > 1 else 0.0)
+    else:
+        places = (xp.arange(out) + 0.5) * step - 0.5
+    k = xp.floor(places).astype(xp.int64)
+    sizes = (-1,) + (1,) * (x.ndim - dim - 1)
+    y: Any = 0
+    for offset, weight in zip((-1, 0, 1, 2), cubic_weights(places - k), strict=True):
+        taken = x.index_select(dim, wrap(xp.clip(k + offset, 0, last)))
+        y = y + taken * wrap(weight.astype(x.array.dtype).reshape(sizes))
+    return y
+
+
+def _means(x: Any, dim: int, out: int) -> Any:
+    """The mean of the elements floor(i * in / out) to ceil((i + 1) * in / out), i < out."""
+    xp, n = xp_of(x.array), x.shape[dim]
+    i = xp.arange(out)
+    starts, ends = i * n // out, -(-(i + 1) * n // out)
+    places = xp.arange(n)
+    inside = (places >= starts[:, None]) & (places < ends[:, None])
+    share = (inside / (ends - starts)[:, None]).astype(x.array.dtype)  # (out, n)
+    return x.movedim(dim, -1).matmul(wrap(share.T.copy())).movedim(-1, dim)

@@ -5,6 +5,7 @@ They remember nothing but shapes. Those marked `view` return a view of their inp
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -405,6 +406,8 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Any:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     dim = one_dim(dim, len(shape), "narrow")
     n = shape[dim]
+    if isinstance(start, TensorBase) and start.array.ndim:
+        raise RuntimeError("narrow: start must be an 0-dim integral Tensor.")
     start, length = as_int(start, "narrow"), as_int(length, "narrow")
     if not -n <= start <= n:
         raise IndexError(
@@ -483,7 +486,16 @@ def tensor_split(
     input: Any, indices_or_sections: int | Sequence[int], dim: int = 0
 ) -> tuple[Any, ...]:
     """Views of input cut at the given indices along `dim`, or into nearly equal sections."""
+    if not input.array.ndim:
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got 0")
     n = input.array.shape[one_dim(dim, input.array.ndim, "tensor_split")]
+    if isinstance(indices_or_sections, TensorBase):
+        if indices_or_sections.array.dtype != np.int64 or indices_or_sections.array.ndim > 1:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to have dtype of long and be "
+                "zero-dimensional or one-dimensional"
+            )
+        indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, tuple | list):
         cuts = [slice(i).indices(n)[1] for i in indices_or_sections]
     else:
@@ -501,7 +513,7 @@ def tensor_split(
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     """Every slice of input along `dim`, as views with one dimension fewer."""
     if not input.array.ndim:
-        raise RuntimeError("unbind: Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
     dim = one_dim(dim, input.array.ndim, "unbind")
     return tuple(select(input, dim, i) for i in range(input.array.shape[dim]))
 
@@ -557,16 +569,25 @@ def flip(input: Any, dims: Sequence[int]) -> Any:
 
 def fliplr(input: Any) -> Any:
     """A copy with the columns (dimension 1) in reverse order."""
+    if input.array.ndim < 2:
+        raise RuntimeError(f"fliplr: Input must be >= 2-d, but has {input.array.ndim} dimensions")
     return flip(input, (1,))
 
 
 def flipud(input: Any) -> Any:
     """A copy with the rows (dimension 0) in reverse order."""
+    if not input.array.ndim:
+        raise RuntimeError("flipud: Input must be >= 1-d, but has 0 dimensions")
     return flip(input, (0,))
 
 
 def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
     """input turned by k times 90 degrees, from the first of `dims` towards the second."""
+    if len(dims) != 2 or input.array.ndim < 2:
+        raise RuntimeError(
+            f"rot90: expected total rotation dims == 2, but got dims = {list(dims)}, of a tensor "
+            f"with {input.array.ndim} dimensions"
+        )
     a, b = distinct_dims(dims, input.array.ndim, "rot90")
     if k % 4 == 0:
         return clone(input)
@@ -866,9 +887,116 @@ def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
     """A view of all windows of `size` along a dimension, `step` apart, in a new last dimension."""
     shape = input.array.shape
     dim = one_dim(dimension, len(shape), "unfold")
+    if not shape and size == 1 and step > 0:
+        return reshape(input, (1,))
     if not shape or not 0 <= size <= shape[dim] or step <= 0:
         raise RuntimeError(
             f"unfold: maximum size for tensor at dimension {dim} is {shape[dim] if shape else 1} "
             f"and step must be above 0, but size is {size} and step is {step}"
         )
     return _windows(input, dim=dim, size=size, step=step)
+
+
+# ------------------------------------------------------------------ the same under other conditions
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Tensors with at least 3 dimensions: vectors (N) as (1, N, 1), matrices (M, N) as (M, N, 1)."""
+
+    def grown(t: Any) -> Any:
+        ndim = t.array.ndim
+        if ndim >= 3:
+            return t
+        return reshape(t, (*t.array.shape, 1) if ndim == 2 else (1, t.array.size, 1))
+
+    found = tuple(grown(t) for t in _listed(tensors))
+    return found[0] if len(tensors) == 1 and isinstance(tensors[0], TensorBase) else found
+
+
+def dstack(tensors: Sequence[Any]) -> Any:
+    """Tensors behind each other: along dimension 2."""
+    return cat([atleast_3d(x) for x in tensors], 2)
+
+
+def _split_along(input: Any, indices_or_sections: Any, dim: int, name: str, least: int) -> Any:
+    ndim = input.array.ndim
+    if ndim < least:
+        raise RuntimeError(
+            f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
+            f"{ndim} dimensions!"
+        )
+    if isinstance(indices_or_sections, int) and (
+        indices_or_sections <= 0 or input.array.shape[dim] % indices_or_sections
+    ):
+        raise RuntimeError(
+            f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
+            f"{input.array.shape[dim]} is not divisible by the split_size {indices_or_sections}!"
+        )
+    return tensor_split(input, indices_or_sections, dim)
+
+
+def hsplit(input: Any, indices_or_sections: int | Sequence[int]) -> tuple[Any, ...]:
+    """Views of input in pieces side by side: along dimension 1, of a vector along its only one."""
+    dim = 0 if input.array.ndim == 1 else 1
+    return _split_along(input, indices_or_sections, dim, "hsplit", 1)
+
+
+def vsplit(input: Any, indices_or_sections: int | Sequence[int]) -> tuple[Any, ...]:
+    """Views of input in pieces on top of each other: along dimension 0."""
+    return _split_along(input, indices_or_sections, 0, "vsplit", 2)
+
+
+def dsplit(input: Any, indices_or_sections: int | Sequence[int]) -> tuple[Any, ...]:
+    """Views of input in pieces behind each other: along dimension 2."""
+    return _split_along(input, indices_or_sections, 2, "dsplit", 3)
+
+
+def diagflat(input: Any, offset: int = 0) -> Any:
+    """The flattened elements on the diagonal of a matrix of zeros."""
+    return diag_embed(reshape(input, (-1,)), offset)
+
+
+@takes_sizes
+def sum_to_size(input: Any, size: Sequence[int]) -> Any:
+    """input summed over what was broadcast from `size`: the adjoint of `expand`."""
+    shape = input.array.shape
+    extra = len(shape) - len(size)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(size, shape[extra:])):
+        raise RuntimeError(
+            f"size {list(size)} is not expandable to size {list(shape)}, so it is no sum of it."
+        )
+    dims = [*range(extra), *[extra + i for i, n in enumerate(size) if n != shape[extra + i]]]
+    if input.array.dtype.kind != "f":
+        input = input.long()
+    return reshape(input.sum(tuple(dims)) if dims else input, tuple(size))
+
+
+def copying(view: Any, name: str) -> Any:
+    """The function that copies what `view` shows: its result shares no memory with its input."""
+
+    @functools.wraps(view)
+    def function(input: Any, *args: Any, **keywords: Any) -> Any:
+        result = view(input, *args, **keywords)
+        if isinstance(result, tuple):
+            return tuple(clone(x, memory_format=layout.contiguous_format) for x in result)
+        return clone(result, memory_format=layout.contiguous_format)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"`{name.removesuffix('_copy')}`, copied to memory of its own."
+    return function
+
+
+expand_copy = copying(expand, "expand_copy")
+diagonal_copy = copying(diagonal, "diagonal_copy")
+narrow_copy = copying(narrow, "narrow_copy")
+permute_copy = copying(permute, "permute_copy")
+select_copy = copying(select, "select_copy")
+split_copy = copying(split, "split_copy")
+split_with_sizes_copy = copying(split_with_sizes, "split_with_sizes_copy")
+squeeze_copy = copying(squeeze, "squeeze_copy")
+t_copy = copying(t, "t_copy")
+transpose_copy = copying(transpose, "transpose_copy")
+unbind_copy = copying(unbind, "unbind_copy")
+unfold_copy = copying(unfold, "unfold_copy")
+unsqueeze_copy = copying(unsqueeze, "unsqueeze_copy")
+view_copy = copying(reshape, "view_copy")

@@ -1,5 +1,6 @@
 """Optimisers and learning-rate schedules, with PyTorch's names."""
 
+from .. import parity as _parity
 from . import lr_scheduler
 from .adadelta import Adadelta
 from .adagrad import Adagrad
@@ -18,3 +19,5 @@ __all__ = [
     "RMSprop",
     "lr_scheduler",
 ]
+
+__getattr__ = _parity.module_getattr(__name__)

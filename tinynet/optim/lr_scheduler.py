@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .. import parity as _parity
 from .optimizer import Optimizer
 
 
@@ -696,3 +697,5 @@ class ReduceLROnPlateau(LRScheduler):
         if self.mode == "min":
             return value < self.best - self.threshold
         return value > self.best + self.threshold
+
+__getattr__ = _parity.module_getattr(__name__)

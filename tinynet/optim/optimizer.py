@@ -11,6 +11,7 @@ from typing import Any
 
 from ..autograd.mode import enable_grad, no_grad
 from ..autograd.observe import observers, stand_in
+from ..kernels import capture
 from ..ops import creation
 from ..tensor import RemovableHandle, Tensor
 
@@ -196,6 +197,10 @@ def _fitted(name: str, value: Any, param: Tensor) -> Any:
 
 def count_step(state: dict[str, Any]) -> int:
     """The number of this step, from 1; kept as PyTorch keeps it, a float32 tensor."""
+    capture.refuse(
+        "this optimizer counts its steps on the CPU, and every replay would be the same step",
+        "Use SGD, or call step() outside of the graph.",
+    )
     if "step" not in state:
         state["step"] = creation.tensor(0.0, dtype="float32")
     count = state["step"].array

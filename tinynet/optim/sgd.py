@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import tinynet.kernels as kernels
+from tinynet.kernels import capture
 
 from ..autograd.tape import mark_all_modified
 from ..ops.creation import zeros_like
@@ -62,6 +63,10 @@ class SGD(Optimizer):
                 state = self.state[param]
                 first = state.get("momentum_buffer") is None
                 if first:
+                    capture.refuse(
+                        "SGD's first step, which starts the momentum, would be every replay's",
+                        "Take a step before, outside of the graph.",
+                    )
                     state["momentum_buffer"] = zeros_like(param)
             arrays, grads, buffers = together.setdefault((array.dtype, first), ([], [], []))
             arrays.append(array)

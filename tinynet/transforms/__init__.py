@@ -1,5 +1,6 @@
 """Changes to images on their way from a dataset to a network, with torchvision's names."""
 
+from .. import parity as _parity
 from .colour import ColorJitter, Grayscale, Lighting
 from .compose import Compose, Lambda, RandomApply
 from .convert import Normalize, PILToTensor, ToPILImage, ToTensor
@@ -40,3 +41,5 @@ __all__ = [
     "ToPILImage",
     "ToTensor",
 ]
+
+__getattr__ = _parity.module_getattr(__name__)

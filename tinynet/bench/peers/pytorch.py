@@ -70,7 +70,8 @@ INFERENCE: dict[str, dict[str, Any]] = {
 def training(task: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:
     setting = TRAINING[task.get("setting", "")]
     one = programs.Training(torch, network(task["model"]), task["batch"], **setting)
-    return one.step, training_answers(*one.answers(task["steps"]))
+    found = one.answers(task["steps"], task.get("limit"))
+    return one.step, training_answers(*found, seconds=min(one.seconds))
 
 
 def inference(task: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Datasets, samplers and the `DataLoader`, with PyTorch's names."""
 
+from ... import parity as _parity
 from .collate import default_collate, default_convert
 from .dataloader import DataLoader
 from .dataset import (
@@ -43,3 +44,5 @@ __all__ = [
     "random_split",
     "redrawn_splits",
 ]
+
+__getattr__ = _parity.module_getattr(__name__)

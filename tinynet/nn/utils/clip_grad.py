@@ -1,18 +1,18 @@
-"""Gradients and parameters of a whole network taken together: clipping, and one long vector."""
+"""Gradients of a whole network taken together: their norm, and clipping."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
-from typing import Any
 
 import tinynet.kernels as kernels
 
-from ..autograd.mode import no_grad
-from ..autograd.tape import wrap
-from ..device import xp_of
-from ..ops import creation, shape
-from ..tensor import Tensor
+from ...autograd.mode import no_grad
+from ...autograd.tape import wrap
+from ...device import xp_of
+from ...ops import creation, shape
+from ...tensor import Tensor
 
 
 def _listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -58,8 +58,24 @@ def clip_grad_norm_(
 
     Returns the norm before.  Pascanu et al. 2013.
     """
-    gradients = [p.grad for p in _listed(parameters) if p.grad is not None]
+    parameters = _listed(parameters)  # an iterator gives them once only
+    gradients = [p.grad for p in parameters if p.grad is not None]
     total = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(parameters, max_norm, total)
+    return total
+
+
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    total_norm: Tensor,
+    foreach: bool | None = None,
+) -> None:
+    """Scale all gradients by max_norm / total_norm if that is below 1."""
+    gradients = [p.grad for p in _listed(parameters) if p.grad is not None]
+    if not gradients:
+        return
+    total = total_norm
     with no_grad():
         factor = (float(max_norm) / (total + 1e-6)).clamp(max=1.0)
         # To ask whether there is anything to do would wait for a GPU. NaN goes into the gradients,
@@ -67,7 +83,22 @@ def clip_grad_norm_(
         if factor.is_cuda or factor.item() != 1:
             for gradient in gradients:
                 gradient.mul_(factor.to(gradient.device))
-    return total
+
+
+def clip_grad_norm(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The old name of `clip_grad_norm_`."""
+    warnings.warn(
+        "`nn.utils.clip_grad_norm` is now deprecated in favor of `nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
 def clip_grad_value_(
@@ -79,23 +110,3 @@ def clip_grad_value_(
         for p in _listed(parameters):
             if p.grad is not None:
                 p.grad.clamp_(-limit, limit)
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters as one vector (recorded: gradients flow back to the parameters)."""
-    return shape.cat([p.reshape(-1) for p in parameters])
-
-
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write the pieces of one vector into the parameters, in order."""
-    if not isinstance(vec, Tensor):
-        raise TypeError(f"expected tinynet.Tensor, but got: {_type_name(vec)}")
-    start = 0
-    for p in parameters:
-        stop = start + p.numel()
-        p.data = vec[start:stop].reshape(p.shape).detach()
-        start = stop
-
-
-def _type_name(value: Any) -> str:
-    return type(value).__name__

@@ -1,0 +1,75 @@
+"""`tinynet.linalg`: linear algebra, under PyTorch's names."""
+
+from .ops.factorization import (
+    cholesky,
+    cholesky_ex,
+    cond,
+    eigh,
+    eigvalsh,
+    householder_product,
+    inv_ex,
+    lstsq,
+    lu,
+    lu_factor,
+    lu_factor_ex,
+    lu_solve,
+    matrix_exp,
+    matrix_norm,
+    matrix_power,
+    matrix_rank,
+    pinv,
+    qr,
+    solve_ex,
+    solve_triangular,
+    svd,
+    svdvals,
+    tensorinv,
+    tensorsolve,
+)
+from .ops.factorization import linalg_diagonal as diagonal
+from .ops.factorization import linalg_norm as norm
+from .ops.linalg import LinAlgError, det, inv, matmul, slogdet, solve
+from .ops.products import linalg_cross as cross
+from .ops.products import linalg_vander as vander
+from .ops.products import multi_dot, vecdot
+from .ops.reduction import vector_norm
+
+__all__ = [
+    "LinAlgError",
+    "cholesky",
+    "cholesky_ex",
+    "cond",
+    "cross",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "householder_product",
+    "inv",
+    "inv_ex",
+    "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_factor_ex",
+    "lu_solve",
+    "matmul",
+    "matrix_exp",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "multi_dot",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_ex",
+    "solve_triangular",
+    "svd",
+    "svdvals",
+    "tensorinv",
+    "tensorsolve",
+    "vander",
+    "vecdot",
+    "vector_norm",
+]
