@@ -24,7 +24,7 @@ current, begin, end = _current.get, _current.set, _current.reset
 
 
 def refuse(what: str, instead: str) -> None:
-    """RuntimeError if a graph is being captured, in two sentences: what it cannot have, the cure."""
+    """RuntimeError if a graph is being captured: what it cannot have, and what to do instead."""
     if current() is not None:
         raise RuntimeError(f"A CUDA graph is being captured, but {what}. {instead}")
 

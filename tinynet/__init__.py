@@ -281,6 +281,7 @@ from .ops.creation import (
     empty_permuted,
     empty_strided,
     frombuffer,
+    from_dlpack,
     poisson,
     scalar_tensor,
 )
@@ -541,6 +542,16 @@ _LAZY = (
     "viz",
 )
 
+# functions of the upper floors: the module of each
+_ELSEWHERE = {
+    "GradScaler": "amp",
+    "autocast": "amp",
+    "compile": "func",
+    "load": "io",
+    "save": "io",
+    "vmap": "func",
+}
+
 
 def __getattr__(name: str) -> Any:
     """Import the upper floors on first use."""
@@ -548,8 +559,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"tinynet.{name}")
     if name in _FUNCTIONAL:
         return getattr(importlib.import_module("tinynet.nn.functional"), name)
-    if name in ("load", "save"):
-        return getattr(importlib.import_module("tinynet.io"), name)
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f"tinynet.{_ELSEWHERE[name]}"), name)
     if name == "conv2d_plan":
         return importlib.import_module("tinynet.kernels.conv2d.plan").conv2d_plan
     from . import parity

@@ -181,6 +181,32 @@ def functional_call(
             table[last] = before
 
 
+def compile(model: Any = None, **options: Any) -> Any:
+    """The function or module itself: kernels are compiled already, each once and for all.
+
+    As PyTorch's it can be called with the function, or with options alone as a decorator.
+    """
+    return model if model is not None else lambda function: function
+
+
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """Batch norms of this module without running statistics, in place; returns the module."""
+    for module in root.modules():
+        if "BatchNorm" in type(module).__name__:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
+
+
+def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """func's value, and the function v -> J v at the same place."""
+
+    def push(*tangents: Any) -> Any:
+        return jvp(func, primals, tangents)[1]
+
+    return func(*primals), push
+
+
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parameters of several modules of one kind, stacked, and their buffers."""
     parameters = [dict(m.named_parameters()) for m in models]

@@ -379,9 +379,9 @@ class Tensor(TensorBase):
         """
         if trace:
             with record_ledger() as ledger:
-                engine.backward(self, gradient, retain_graph, create_graph, inputs)
+                engine.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
             return ledger
-        engine.backward(self, gradient, retain_graph, create_graph, inputs)
+        engine.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
         return None
 
     def retain_grad(self) -> None:
@@ -563,7 +563,9 @@ class Tensor(TensorBase):
         return format_tensor(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.array.ndim == 0 else repr(self)
+        if self.array.ndim == 0 and type(self) is Tensor:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
 
     def __bool__(self) -> bool:
         if self.array.size != 1:
@@ -747,6 +749,8 @@ class Tensor(TensorBase):
         self, mean: float = 0, std: float = 1, generator: Generator | None = None
     ) -> Tensor:
         """Fill with numbers drawn from the normal distribution."""
+        if std < 0:
+            raise RuntimeError(f"normal_ expects std >= 0.0, but found std {std}")
         return self._draw(
             "normal_", generator, lambda g: g.standard_normal(self.shape) * std + mean
         )

@@ -106,7 +106,7 @@ batch_norm_normalize(const T* __restrict__ x, const T* __restrict__ mean, const 
   const int begin = blockIdx.x * s.chunk, end = min(s.count, begin + s.chunk);
   for (int c = blockIdx.y; c < s.C; c += gridDim.y) {
     const double center = mean[c];
-    const T scale = T(rsqrt(var[c] + eps)), gain = weight ? weight[c] : T(1);
+    const T scale = T(1 / sqrt(var[c] + eps)), gain = weight ? weight[c] : T(1);
     const T shift = bias ? bias[c] : T(0);
     for (int i = begin + threadIdx.x; i < end; i += THREADS) {
       const long long at = s.offset(c, i);

@@ -6,6 +6,7 @@ one that should be the fastest for the shape (see cuda_plan.py).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from .. import precision
@@ -28,7 +29,10 @@ STEPS = {
     "winograd": WINOGRAD,
     "winograd_4x4": WINOGRAD_4,
 }
-ALGORITHMS = {name: step._asdict() for name, step in STEPS.items()}
+ALGORITHMS = {
+    name: {**step._asdict(), "forward_relu": partial(step.forward, relu=True)}
+    for name, step in STEPS.items()
+}
 
 
 def forward(x: Any, w: Any, bias: Any, *, dims: Conv2dDims, relu: bool = False) -> Any:
@@ -37,6 +41,11 @@ def forward(x: Any, w: Any, bias: Any, *, dims: Conv2dDims, relu: bool = False) 
     With `relu` max(y, 0), in the same pass over y.
     """
     return _suited("forward", dims, x).forward(x, w, bias, dims=dims, relu=relu)
+
+
+def forward_relu(x: Any, w: Any, bias: Any, *, dims: Conv2dDims) -> Any:
+    """max(y, 0) of `forward`, in the same pass."""
+    return forward(x, w, bias, dims=dims, relu=True)
 
 
 def grad_input(dy: Any, w: Any, *, dims: Conv2dDims) -> Any:

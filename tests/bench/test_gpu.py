@@ -1,4 +1,4 @@
-"""The benchmark of a GPU, run on the stand-in for CuPy, with PyTorch on the CPU in the GPU's place."""
+"""The benchmark of a GPU, on the stand-in for CuPy, with PyTorch on the CPU in the GPU's place."""
 
 import contextlib
 import sys
@@ -90,6 +90,7 @@ def session(**options):
     )
 
 
+@pytest.mark.slow
 def test_networks(machine):
     one = session()
     gpu.run_models(one, ["tiny"])
@@ -116,6 +117,7 @@ def test_networks(machine):
     assert "| ConvNet of two filters | training, batch 4 | tf32 |" in text
 
 
+@pytest.mark.slow
 def test_kernels_of_every_family(machine):
     from tinynet.bench.families import FAMILIES
 
@@ -146,9 +148,7 @@ def test_the_images_of_a_case_are_repeated(machine):
     assert gpu._times("conv2d", vgg) * vgg.x[0] == 64
     assert case_of("conv2d", "VGG 5", 8).dims.N == 64
     seen = []
-    x, w, bias, dy = arrays_of(
-        "conv2d", "3x3", "float32", lambda a, n: seen.append((a.shape, n)), 3
-    )
+    arrays_of("conv2d", "3x3", "float32", lambda a, n: seen.append((a.shape, n)), 3)
     assert seen == [((2, 3, 5, 5), 3), ((4, 3, 3, 3), 1), ((4,), 1), ((2, 4, 5, 5), 3)]
     task = {"kind": "kernel", "family": "conv2d", "case": "3x3", "function": "forward"}
     task |= {"times": 3, "dtype": "float32"}
@@ -183,6 +183,56 @@ def test_the_gpus_clock(monkeypatch):
 
     assert device_clock.elapsed(cuda, run, 5) == pytest.approx(6e-3)
     assert log == [3, 8]
+
+
+def row(samples, library):
+    return {"library": library, "median": samples, "best": samples, "samples": [samples]}
+
+
+def test_the_bars_of_a_gpu():
+    """Our faster step counts, against PyTorch as installed."""
+    from tinynet.bench.bars import judge_cuda
+
+    def judged(ours, graph=9.0, model="vgg16", precision="fp32", mode="training"):
+        entries = {"tinynet": row(ours, "tinynet"), "tinynet graph": row(graph, "tinynet")}
+        entries |= {"pytorch": row(1.0, "pytorch"), "pytorch tuned": row(0.1, "pytorch")}
+        return judge_cuda(
+            {"model": model, "precision": precision, "mode": mode, "entries": entries}
+        )
+
+    assert judged(1.0) == judged(5.0, 1.0) == judged(1.2, precision="tf32") == "reached"
+    assert judged(1.3) == judged(0.9, model="lenet5") == "first bar reached"
+    assert judged(1.31) == judged(1.9, precision="tf32") == "missed"
+    assert judged(1.0, mode="inference") == ""
+    nothing = {"model": "vgg16", "precision": "fp32", "mode": "training", "entries": {}}
+    assert judge_cuda(nothing) == "not measured"
+
+
+def test_the_document_names_what_was_not_measured(tmp_path):
+    """Every row with the command that measures it; what is there stands in its place."""
+    from tinynet.bench.report import renew
+
+    document = "<!-- cuda-models.json -->\n<!-- end -->\n"
+    text = renew(document, tmp_path)
+    assert f"bench models --device cuda --output {tmp_path}/cuda-models.json`" in text
+    assert text.count("| not measured |") == 18
+    line = "| VGG-16, 224x224 | training, batch 64 | tf32 | not measured |"
+    assert line in text
+    assert "1.2 / 1.8 | `tinynet bench models --device cuda --model vgg16` |" in text
+
+    result = Result("tinynet bench models --device cuda")
+    key = gpu.model_key("vgg16", "training", 64, "tf32")
+    entries = {"tinynet": row(0.03, "tinynet"), "pytorch": row(0.02, "pytorch")}
+    head = {"key": key, "unit": "s", "model": "vgg16", "mode": "training", "batch": 64}
+    result.add({**head, "precision": "tf32", "entries": entries, "unverified": {"x": "is wrong"}})
+    result.write(tmp_path / "cuda-models.json")
+    text = renew(document, tmp_path)
+    assert text.count("| not measured |") == 17
+    assert line not in text
+    assert "| tf32 | 30 (30) |  | 20 (20) |" in text
+    assert "| 1.50 | 1.2 / 1.8 | first bar reached |" in text
+    assert "x: is wrong" in text
+    assert renew(text, tmp_path) == text
 
 
 def test_without_a_gpu_the_reason_and_the_cure(monkeypatch, inside):

@@ -151,6 +151,65 @@ def test_models(inside, monkeypatch):
     assert list(tried) == [row["entries"]["pytorch best"]["setting"]]
 
 
+def test_a_long_step_is_tried_while_it_is_verified(monkeypatch):
+    """The best so far is the limit of the others; what is slower is not verified to the end."""
+
+    class Pytorch:
+        """Steps of as many seconds as the setting's name has letters."""
+
+        def __init__(self, name):
+            self.name, self.peer, self.log = name, "pytorch", []
+
+        def request(self, do, name, task=None):
+            if do == "drop":
+                self.log.append(f"drop {name}")
+                return {}
+            seconds, limit = len(task["setting"]), task.get("limit")
+            self.log.append((task["setting"], limit and round(limit, 2)))
+            if limit and seconds > limit:
+                return {"slow": seconds}
+            return {"answers": {"seconds": seconds}}
+
+    plain, kept = Pytorch("plain"), Pytorch("kept")
+    row = {"mode": "training", "tried": {}}
+
+    def prepare(worker, label, **more):
+        answer = worker.request("prepare", name=label, task=more)
+        row["tried"][label] = answer.get("slow") or answer["answers"]["seconds"]
+        return None if "slow" in answer else Program(label, worker, label)
+
+    monkeypatch.setattr(models, "SETTINGS", {"training": ("four", "five5", "sixsixsix", "abc")})
+    setting, program = models._best_setting(row, prepare, plain, kept, False, {})
+    assert (setting, program.name) == ("kept heap", "kept heap")
+    assert kept.log == [
+        ("four", None), ("five5", 4.6), ("sixsixsix", 4.6), ("abc", 4.6), "drop four, kept heap",
+        ("", 3.45), "drop abc, kept heap",
+    ]  # fmt: skip
+    assert plain.log == [("four", None), "drop four"]
+    assert row["tried"]["sixsixsix, kept heap"] == 9
+
+
+def test_a_step_that_is_too_slow_is_given_up(monkeypatch, inside):
+    """Twice the limit is allowed to the first step, which has more to do."""
+    from tinynet.bench import programs
+
+    now = [0.0]
+    took = iter([1.9, 0.9, 1.1])
+
+    def step():
+        now[0] += next(took)
+        return plain()
+
+    monkeypatch.setattr(programs.time, "perf_counter", lambda: now[0])
+    import tinynet
+
+    one = programs.Training(tinynet, programs.layers.network("tiny_mlp"), 4)
+    plain, one.step = one.step, step
+    with pytest.raises(programs.TooSlow, match=r"a step took 1\.1 s"):
+        one.answers(3, limit=1.0)
+    assert one.seconds == pytest.approx([1.9, 0.9, 1.1])
+
+
 @pytest.mark.slow
 def test_what_is_wrong_is_not_timed(inside, monkeypatch):
     seen = []

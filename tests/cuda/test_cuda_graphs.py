@@ -1,4 +1,4 @@
-"""Captured graphs of training steps, on the stand-in for CuPy, which does again what it recorded."""
+"""Captured graphs of training steps, on the stand-in for CuPy, which repeats what it recorded."""
 
 import fake_cupy
 import numpy as np
@@ -50,7 +50,7 @@ def captured(step, x, y):
 
 
 def test_replays_train_as_steps_do():
-    """The same losses and weights, to the bit, on new batches; the capture itself changes nothing."""
+    """The same losses and weights, to the bit, on new batches; the capture changes nothing."""
     model, batches, step = prepared()
     wanted = [step(*batch).item() for batch in (*batches, *batches)]
     wanted_state = state_of(model)

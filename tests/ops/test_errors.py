@@ -26,7 +26,7 @@ ERRORS: list[tuple[Any, Any, str]] = [
     (lambda: LONG.mean(), RuntimeError, r"mean\(\): could not infer output dtype"),
     (lambda: LONG.var(), RuntimeError, "only support floating point"),
     (lambda: LONG.norm(), RuntimeError, "Expected a floating point tensor"),
-    (lambda: A.norm("nuc"), ValueError, "not supported"),
+    (lambda: A.norm("max"), ValueError, "not supported"),
     (lambda: NONE.max(), RuntimeError, "Specify the reduction dim"),
     (lambda: NONE.amax(0), IndexError, "Expected reduction dim 0 to have non-zero size"),
     (lambda: NONE.min(0), IndexError, "Expected reduction dim 0 to have non-zero size"),

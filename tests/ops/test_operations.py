@@ -17,7 +17,23 @@ import pytest
 
 import tinynet
 from tinynet.autograd.gradcheck import gradcheck
-from tinynet.ops import arithmetic, indexing, linalg, pointwise, reduction, shape
+from tinynet.ops import (
+    arithmetic,
+    elementwise,
+    factorization,
+    indexing,
+    linalg,
+    older,
+    order,
+    pointwise,
+    products,
+    reduction,
+    scattering,
+    shape,
+    special,
+    statistics,
+    window,
+)
 
 Maker = Callable[[np.random.Generator], np.ndarray]
 
@@ -699,6 +715,197 @@ row("solve batch", lambda m, a, b: la(m).solve(a, b), invertible(2, 3, 3), norma
 row("det", lambda m, a: la(m).det(a), invertible(2, 3, 3))
 row("slogdet", lambda m, a: la(m).slogdet(a)[1], invertible(2, 3, 3))
 
+# ------------------------------------------------------- functions beyond arithmetic, of one and two
+
+for name in ("logaddexp", "logaddexp2", "hypot", "copysign", "fmax", "fmin"):
+    row(name, by_name(name), normal(2, 3), distinct(3))
+for name, low, high in (
+    ("erfc", -3, 3), ("erfinv", -0.9, 0.9), ("lgamma", 0.3, 4), ("digamma", 0.4, 4), ("i0", -3, 3),
+    ("acosh", 1.2, 3), ("logit", 0.1, 0.9), ("sinc", 0.3, 3), ("deg2rad", -9, 9),
+    ("rad2deg", -9, 9), ("frac", 0.1, 0.9), ("positive", -1, 1), ("sgn", 0.3, 1),
+    ("angle", 0.3, 1), ("nan_to_num", -1, 1), ("conj", -1, 1),
+):  # fmt: skip
+    row(name, by_name(name), within(low, high, 2, 3))
+for name in ("isposinf", "isneginf", "isreal", "signbit", "nan_to_num"):
+    row(f"{name} special", by_name(name), SPECIAL, smooth=False)
+for name in ("gcd", "lcm"):
+    row(name, by_name(name), integers(-9, 9, 5), integers(1, 9, 5))
+for name in ("bitwise_left_shift", "bitwise_right_shift"):
+    row(name, by_name(name), integers(1, 90, 5), integers(0, 4, 5))
+row("erfinv ends", lambda m, x: m.erfinv(x), values(-1.0, 1e-10, 1.0), smooth=False)
+row("lgamma poles", lambda m, x: m.lgamma(x), values(-1.0, -0.5, 0.0), smooth=False, twice=False)
+row("digamma below 0", lambda m, x: m.digamma(x), values(-1.5, -0.3, -2.7), twice=False)
+row("polygamma", lambda m, x: m.polygamma(2, x), within(0.5, 3, 4))
+row("mvlgamma", lambda m, x: m.mvlgamma(x, 2), within(1, 3, 4))
+row("i0 large", lambda m, x: m.i0(x), values(40.0, -50.0))
+row("sinc at 0", lambda m, x: m.sinc(x), values(0.0, 1.0), smooth=False,
+    twice=False)  # fmt: skip
+row("xlogy", lambda m, x, y: m.xlogy(x, y), normal(2, 3), positive(3))
+row("xlogy 0", lambda m, x, y: m.xlogy(x, y), values(0.0, 1.0), values(0.0, 2.0), smooth=False)
+row("heaviside", lambda m, x, y: m.heaviside(x.detach(), y.detach()), values(-1.0, 0.0, 1.0),
+    positive(3), smooth=False)  # fmt: skip
+row("nextafter", lambda m, x, y: m.nextafter(x, y).detach(), normal(3), normal(3),
+    smooth=False)  # fmt: skip
+row("float_power", lambda m, x: m.float_power(x, 1.5), positive(3))
+row("ldexp", lambda m, x, n: m.ldexp(x, n), normal(3), integers(-3, 4, 3))
+row("frexp", lambda m, x: tuple(m.frexp(x)), within(0.6, 0.9, 3))
+row("rsub", lambda m, x, y: m.rsub(x, y, alpha=3), normal(3), normal(3))
+row("addcmul", lambda m, x, y, z: m.addcmul(x, y, z, value=0.5), normal(3), normal(3), normal(3))
+row("addcdiv", lambda m, x, y, z: m.addcdiv(x, y, z, value=0.5), normal(3), normal(3), positive(3))
+row("lerp", lambda m, x, y: m.lerp(x, y, 0.3), normal(3), normal(3))
+row("lerp weights", lambda m, x, y, w: m.lerp(x, y, w), normal(2, 3), normal(3), positive(3))
+row("clamp_min", lambda m, x: m.clamp_min(x, 0.1), distinct(3, 4))
+row("clamp_max", lambda m, x: m.clamp_max(x, 0.1), distinct(3, 4))
+row("logit eps", lambda m, x: m.logit(x, 0.2), values(0.1, 0.5, 0.95))
+row("isin", lambda m, x, y: m.isin(x, y), integers(0, 5, 6), integers(0, 3, 2))
+row("is_nonzero", lambda m, x: m.is_nonzero(x), values(2.0))
+row("result_type", lambda m, x: str(m.result_type(x, 2)).split(".")[1], integers(0, 2, 2))
+
+# ---------------------------------------------------------------------- order, counts, integrals
+
+for name in ("cummax", "cummin"):
+    row(name, lambda m, x, n=name: tuple(getattr(m, n)(x, 1)), distinct(3, 4))
+row("cummax ties", lambda m, x: tuple(m.cummax(x, 0)), values(1.0, 2.0, 2.0, math.nan, 3.0),
+    smooth=False)  # fmt: skip
+row("kthvalue", lambda m, x: tuple(m.kthvalue(x, 2, 0, True)), distinct(4, 3))
+row("mode", lambda m, x: m.mode(x, 1).values, integers(0, 3, 4, 6))
+row("msort", lambda m, x: m.msort(x), distinct(4, 3))
+row("nanmean", lambda m, x: m.nanmean(x, 0), values([1.0, math.nan], [3.0, 4.0]), smooth=False)
+row("nanmedian", lambda m, x: tuple(m.nanmedian(x, 1)), values([1.0, math.nan, 5.0, 3.0]),
+    smooth=False)  # fmt: skip
+for kind in ("linear", "lower", "higher", "midpoint", "nearest"):
+    row(
+        f"quantile {kind}",
+        lambda m, x, kind=kind: m.quantile(x, 0.4, 1, interpolation=kind),
+        distinct(3, 6),
+    )
+row("quantile of several", lambda m, x, q: m.quantile(x, q, 0, True), distinct(5, 2),
+    values(0.1, 0.55, 1.0), twice=False, smooth=False)  # fmt: skip
+row("quantile nan", lambda m, x: m.quantile(x, 0.5, 1), values([1.0, math.nan], [2.0, 3.0]),
+    smooth=False)  # fmt: skip
+row("nanquantile", lambda m, x: m.nanquantile(x, 0.3), values(1.0, math.nan, 2.0, 5.0),
+    smooth=False)  # fmt: skip
+EDGES = values(0.0, 1.0, 1.0, 2.5)
+row("searchsorted", lambda m, e, x: m.searchsorted(e, x, right=True), EDGES, values(1.0, 3.0, -1.0))
+row("searchsorted rows", lambda m, e, x: m.searchsorted(e.sort(1)[0], x), distinct(2, 4),
+    normal(2, 3))  # fmt: skip
+row("bucketize", lambda m, x, e: m.bucketize(x, e), values([1.0, 3.0], [-1.0, 0.5]), EDGES)
+row("unique_consecutive", lambda m, x: m.unique_consecutive(x, True, True), integers(0, 2, 9))
+row("unique_consecutive dim", lambda m, x: m.unique_consecutive(x, dim=1), integers(0, 2, 2, 9))
+row("histc", lambda m, x: m.histc(x.detach(), 4, -1, 1), normal(30), smooth=False)
+row("histogram", lambda m, x: tuple(m.histogram(x.detach(), 4, range=(-1.0, 1.0), density=True)),
+    normal(30), smooth=False)  # fmt: skip
+row("nonzero_static", lambda m, x: m.nonzero_static(x, size=4), integers(0, 2, 3, 2))
+row("cov", lambda m, x: m.cov(x), normal(3, 5))
+row("cov weights", lambda m, x, w, n: m.cov(x, fweights=n, aweights=w, correction=0), normal(2, 4),
+    positive(4), integers(1, 4, 4))  # fmt: skip
+row("corrcoef", lambda m, x: m.corrcoef(x), normal(3, 5))
+row("trapezoid", lambda m, y: m.trapezoid(y, dx=0.5, dim=0), normal(4, 2))
+row("trapezoid at points", lambda m, y, x: m.trapz(y, x), normal(2, 4), distinct(4))
+row("cumulative_trapezoid", lambda m, y, x: m.cumulative_trapezoid(y, x), normal(2, 4), normal(2, 4))
+row("gradient", lambda m, y: m.gradient(y, spacing=0.5, edge_order=2), normal(4, 3))
+row("gradient at points", lambda m, y: m.gradient(y, spacing=(m.arange(3).to(y.dtype) ** 2,), dim=0),
+    normal(3, 2))  # fmt: skip
+row("logcumsumexp", lambda m, x: m.logcumsumexp(x, 1), normal(2, 4))
+
+# ------------------------------------------------------------------------- writing into copies
+
+AT = integers(0, 3, 4, 2)
+for kind in ("sum", "prod", "mean", "amax", "amin"):
+    for own in (True, False):
+        row(
+            f"scatter_reduce {kind} {own}",
+            lambda m, x, i, s, k=kind, o=own: m.scatter_reduce(x, 0, i, s, k, include_self=o),
+            distinct(3, 2), AT, normal(4, 2), twice=False,
+        )  # fmt: skip
+row("index_reduce", lambda m, x, i, s: m.index_reduce(x, 0, i, s, "prod"), positive(3, 2),
+    integers(0, 3, 4), positive(4, 2), twice=False)  # fmt: skip
+row("index_put", lambda m, x, i, v: m.index_put(x, (i,), v), normal(3, 2), values(2, 0), normal(2))
+row("index_put added", lambda m, x, i, v: m.index_put(x, (i,), v, True), normal(3, 2),
+    values(2, 0, 2), normal(2))  # fmt: skip
+row("put", lambda m, x, i, v: m.put(x, i, v, True), normal(3, 2), values(2, 5, 2), normal(3))
+row("masked_scatter", lambda m, x, k, v: m.masked_scatter(x, k, v), normal(3, 2), booleans(3, 2),
+    normal(7))  # fmt: skip
+row("select_scatter", lambda m, x, v: m.select_scatter(x, v, 1, 0), normal(3, 2), normal(3))
+row("slice_scatter", lambda m, x, v: m.slice_scatter(x, v, 0, 1, 5, 2), normal(5, 2), normal(2, 2))
+row("diagonal_scatter", lambda m, x, v: m.diagonal_scatter(x, v, 1), normal(3, 3), normal(2))
+row("as_strided", lambda m, x: m.as_strided(x, (2, 3), (1, 2), 1), normal(2, 4))
+row("as_strided_scatter", lambda m, x, v: m.as_strided_scatter(x.detach(), v, (2,), (3,), 1),
+    normal(2, 3), normal(2), smooth=False)  # fmt: skip
+row("storage_offset", lambda m, x: x[1:].storage_offset(), normal(3, 2))
+row("renorm", lambda m, x: m.renorm(x, 2, 0, 1.0), normal(3, 4), twice=False)
+
+# --------------------------------------------------------------------- products and distances
+
+row("dist", lambda m, x, y: m.dist(x, y, 3), normal(2, 3), normal(2, 3), twice=False)
+for p in (1.0, 2.0, 3.0):
+    row(f"cdist {p}", lambda m, x, y, p=p: m.cdist(x, y, p), normal(2, 3), normal(4, 3),
+        twice=False)  # fmt: skip
+row("pdist", lambda m, x: m.pdist(x), normal(4, 3), twice=False)
+row("cross", lambda m, x, y: m.cross(x, y, dim=0), normal(3, 2), normal(3, 2))
+row("kron", lambda m, x, y: m.kron(x, y), normal(2, 3), normal(2))
+row("addr", lambda m, x, a, b: m.addr(x, a, b, beta=2, alpha=3), normal(3, 2), normal(3), normal(2))
+row("addbmm", lambda m, x, a, b: m.addbmm(x, a, b, beta=2, alpha=3), normal(3, 2), normal(4, 3, 2),
+    normal(4, 2, 2))  # fmt: skip
+row("chain_matmul", lambda m, *xs: m.linalg.multi_dot(xs), normal(2, 5), normal(5, 3), normal(3))
+row("vander", lambda m, x: m.vander(x, 4), integers(-3, 4, 3))
+row("cartesian_prod", lambda m, x, y: m.cartesian_prod(x, y), normal(2), normal(3))
+row("combinations", lambda m, x: m.combinations(x, 2, True), normal(3))
+row("block_diag", lambda m, x, y, z: m.block_diag(x, y, z), normal(2, 3), normal(2), normal())
+row("unravel_index", lambda m, i: m.unravel_index(i, (3, 4)), integers(0, 12, 5))
+row("atleast_3d", lambda m, x: m.atleast_3d(x), normal(2, 3))
+row("diagflat", lambda m, x: m.diagflat(x, 1), normal(2, 2))
+row("dstack", lambda m, x, y: m.dstack((x, y)), normal(2, 3), normal(2, 3))
+row("hsplit", lambda m, x: m.hsplit(x, 2), normal(2, 4))
+row("vsplit", lambda m, x: m.vsplit(x, [1]), normal(3, 2))
+row("dsplit", lambda m, x: m.dsplit(x, 2), normal(2, 1, 4))
+row("sum_to_size", lambda m, x: x.sum_to_size(3, 1), normal(2, 3, 4))
+for name in ("hann", "hamming", "blackman", "bartlett", "kaiser"):
+    row(f"{name}_window", lambda m, n=name: getattr(m, f"{n}_window")(7))
+    row(f"{name}_window both ends", lambda m, n=name: getattr(m, f"{n}_window")(6, False))
+
+# ------------------------------------------------------------------------------ factorizations
+
+
+def squares(parts: Any) -> Any:
+    """Vectors may point either way: their squares do not."""
+    return tuple(v * v if v.ndim > 1 else v for v in parts)
+
+
+row("inverse", lambda m, a: m.inverse(a), invertible(2, 3, 3))
+row("cholesky", lambda m, a: m.cholesky(a @ a.mT), invertible(2, 3, 3))
+row("cholesky_solve", lambda m, b, a: m.cholesky_solve(b, m.linalg.cholesky(a @ a.mT)),
+    normal(3, 2), invertible(3, 3))  # fmt: skip
+row("cholesky_inverse", lambda m, a: m.cholesky_inverse(m.linalg.cholesky(a @ a.mT)),
+    invertible(3, 3))  # fmt: skip
+for name, size in (("tall", (2, 4, 3)), ("square", (3, 3)), ("wide", (3, 4))):
+    row(f"qr {name}", lambda m, a: tuple(m.qr(a)), normal(*size))
+    row(f"svd {name}", lambda m, a: squares(m.svd(a)), normal(*size))
+    row(f"lu {name}", lambda m, a: tuple(m.linalg.lu(a)), normal(*size))
+    row(f"pinverse {name}", lambda m, a: m.pinverse(a), normal(*size))
+row("svdvals", lambda m, a: m.linalg.svdvals(a), normal(2, 3, 4))
+row("eigh", lambda m, a: squares(m.linalg.eigh(a + a.mT)), normal(3, 3))
+row("eigvalsh", lambda m, a: m.linalg.eigvalsh(a + a.mT), normal(2, 3, 3))
+row("lu_unpack", lambda m, a: tuple(m.lu_unpack(*m.linalg.lu_factor(a))), normal(2, 3, 4))
+row("lu_solve", lambda m, b, a: m.lu_solve(b, *m.linalg.lu_factor(a)), normal(3, 2), normal(3, 3))
+row("triangular_solve", lambda m, b, a: m.triangular_solve(b, a).solution, normal(3, 2),
+    invertible(3, 3))  # fmt: skip
+row("matrix_power", lambda m, a: m.matrix_power(a, 3), normal(2, 3, 3))
+row("matrix_power inverse", lambda m, a: m.matrix_power(a, -2), invertible(3, 3))
+row("matrix_exp", lambda m, a: m.matrix_exp(a), normal(2, 3, 3))
+row("logdet", lambda m, a: m.logdet(a @ a.mT), invertible(3, 3))
+row("householder_product", lambda m, a, t: m.linalg.householder_product(a, t), normal(4, 3),
+    normal(2))  # fmt: skip
+row("lstsq", lambda m, a, b: m.linalg.lstsq(a, b).solution, normal(4, 2), normal(4, 3))
+row("tensorinv", lambda m, a: m.linalg.tensorinv(a.reshape(2, 2, 4)), invertible(4, 4))
+row("tensorsolve", lambda m, a, b: m.linalg.tensorsolve(a.reshape(2, 2, 4), b), invertible(4, 4),
+    normal(2, 2))  # fmt: skip
+for kind in ("fro", "nuc", 2, -2, 1, -1, math.inf, -math.inf):
+    row(f"matrix_norm {kind}", lambda m, a, k=kind: m.linalg.matrix_norm(a, k), distinct(2, 3, 4),
+        twice=False)  # fmt: skip
+for kind in (None, 2, -2):
+    row(f"cond {kind}", lambda m, a, k=kind: m.linalg.cond(a, k), invertible(3, 3), twice=False)
+
 # ------------------------------------------------------------------------------------ the machinery
 
 
@@ -751,6 +958,7 @@ def called(m: Any, arrays: list[np.ndarray], r: Row) -> tuple[list[Any], list[An
 IDS = [r.name for r in ROWS]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's own, of what is old or new
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("r", ROWS, ids=IDS)
 def test_agrees_with_pytorch(r: Row, dtype: str) -> None:
@@ -802,11 +1010,14 @@ def test_agrees_with_finite_differences(r: Row) -> None:
 
 def test_every_operation_has_a_row() -> None:
     words = {r.name.split()[0] for r in ROWS}
-    modules = {m.__name__ for m in (arithmetic, pointwise, reduction, shape, indexing, linalg)}
+    modules = {m.__name__ for m in (
+        arithmetic, elementwise, factorization, indexing, linalg, older, order, pointwise,
+        products, reduction, scattering, shape, special, statistics, window,
+    )}  # fmt: skip
     names: dict[Any, set[str]] = {}
     for owner in (tinynet, tinynet.Tensor):
         for name, value in vars(owner).items():
             in_table = not name.startswith("_") and not name.endswith("_")  # in-place: elsewhere
             if in_table and inspect.isfunction(value) and value.__module__ in modules:
-                names.setdefault(value, set()).add(name)
+                names.setdefault(inspect.unwrap(value), set()).add(name)
     assert [sorted(n) for n in names.values() if not n & words] == []

@@ -17,7 +17,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import tinynet.kernels as kernels
 
 import tinynet
 
@@ -30,7 +29,7 @@ def main(job: dict) -> dict:
     warnings.simplefilter("ignore")
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
-    library = on_torch() if job["side"] == "torch" else on_tinynet(job["facts"])
+    library = on_torch(job["nudge"]) if job["side"] == "torch" else on_tinynet(job["facts"])
     library.manual_seed(0)
     losses: list[float] = []
     watch_losses(library, losses, job.get("steps"))
@@ -98,13 +97,19 @@ def on_tinynet(facts: dict):
     for name, expected in facts.items():
         cls = getattr(tinynet.datasets, name)
         for attribute, value in expected.items():
-            kept = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-            setattr(cls, attribute, kept if isinstance(value, dict) else value)
+            # JSON knows no tuples
+            setattr(cls, attribute, _tuples(value))
     return tinynet
 
 
-def on_torch():
-    """PyTorch, drawing tinynet's random numbers."""
+def _tuples(value):
+    if isinstance(value, dict):
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+    return tuple(value)
+
+
+def on_torch(nudge: float):
+    """PyTorch, drawing tinynet's random numbers, or such that differ by a little (`nudge`)."""
     import torch
     import torch.nn.functional as F
     from torch.utils.data import sampler
@@ -115,6 +120,8 @@ def on_torch():
         dtype = options.get("dtype") or (like.dtype if like is not None else None)
         made = torch.from_numpy(tensor.numpy().copy())
         made = made if dtype is None else made.to(dtype)
+        if made.is_floating_point() and nudge:
+            made = made * (1 + nudge)
         return made.requires_grad_() if options.get("requires_grad") else made
 
     def seeded(seed):
@@ -136,7 +143,7 @@ def on_torch():
 
     for name in ("rand", "randn", "randint", "randperm"):
         setattr(torch, name, draws(name))
-    torch.normal = lambda mean, std, *a, **k: given(
+    torch.normal = lambda mean, std=1.0, *a, **k: given(
         tinynet.normal(_mine(mean), _mine(std), *a), **k
     )
     torch.bernoulli = lambda p, **k: given(tinynet.bernoulli(_mine(p)), like=p)
@@ -216,7 +223,7 @@ def with_torchvision() -> None:
         return
     finally:
         torch.library.register_fake = plain
-    torchvision.datasets.CIFAR10._check_integrity = lambda self: True
+    torchvision.datasets.cifar.check_integrity = lambda *_: True
     for name in tinynet.transforms.__all__:
         if name.startswith("Random") or name == "ColorJitter":
             setattr(torchvision.transforms, name, getattr(tinynet.transforms, name))

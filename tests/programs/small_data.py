@@ -17,15 +17,16 @@ CIFAR10_TRAIN, CIFAR10_TEST = 60, 60  # in each of five files, and to test
 
 
 def mnist(root: Path, name: str) -> dict:
-    """MNIST's or FashionMNIST's four files; what tinynet's reader must expect of them."""
-    digits = tinynet.datasets.Digits() if name == "MNIST" else tinynet.datasets.Clothes()
+    """Four files of MNIST's kind, with clothes; what tinynet's reader must expect of them."""
+    images = tinynet.datasets.Clothes()
     folder = root / name / "raw"
     folder.mkdir(parents=True, exist_ok=True)
     sums = {}
     parts = {"train": slice(0, TRAIN), "t10k": slice(TRAIN, TRAIN + TEST)}
     for part, rows in parts.items():
-        for kind, array in (("images-idx3", digits.pixels), ("labels-idx1", digits.labels)):
-            array = array[rows].astype(np.uint8)
+        arrays = {"images-idx3": images.pixels, "labels-idx1": images.labels}
+        for kind, whole in arrays.items():
+            array = whole[rows].astype(np.uint8)
             sizes = struct.pack(f">{array.ndim}I", *array.shape)
             content = bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
             file = f"{part}-{kind}-ubyte"

@@ -1,6 +1,8 @@
 """Reverse-mode differentiation: the tape, the backward walk, and what users build on them."""
 
 from .. import parity as _parity
+from . import functional, graph
+from . import mode as grad_mode
 from .anomaly import AnomalyError, anomaly, detect_anomaly, set_detect_anomaly
 from .engine import backward, grad
 from .function import Function, FunctionCtx, once_differentiable
@@ -21,9 +23,12 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "functional",
     "grad",
+    "grad_mode",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",

@@ -31,10 +31,14 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
     inputs: TensorBase | Sequence[TensorBase] | None = None,
 ) -> None:
-    """Add d(sum of <tensor, grad_tensor>)/d(leaf) to the `.grad` of every leaf (or of `inputs`)."""
-    roots = _roots(tensors, grad_tensors)
+    """Add d(sum of <tensor, grad_tensor>)/d(leaf) to the `.grad` of every leaf (or of `inputs`).
+
+    grad_variables: the old name of grad_tensors.
+    """
+    roots = _roots(tensors, grad_tensors if grad_variables is None else grad_variables)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         walk(roots, keep=keep, create_graph=create_graph)
@@ -55,7 +59,9 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """d(sum of <output, grad_output>)/d(input) for each input, without touching any `.grad`.
@@ -63,7 +69,16 @@ def grad(
     create_graph: record the backward pass, so that the result can be differentiated again.
     allow_unused: give None for an input that the outputs do not depend on, instead of an error.
     materialize_grads: give zeros for such an input.
+    is_grads_batched: grad_outputs have a dimension in front, and so have the results: one walk for
+        each of them.
+    only_inputs: must be True, as in PyTorch; `backward` adds to the other leaves.
     """
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is no more; use backward to add to all leaves.")
+    if is_grads_batched:
+        return _grad_batched(
+            outputs, inputs, grad_outputs, create_graph, allow_unused, materialize_grads
+        )
     targets = [inputs] if isinstance(inputs, TensorBase) else list(inputs)
     nodes = [_wanted_node(t, "grad") for t in targets]
     keep = create_graph if retain_graph is None else retain_graph
@@ -81,6 +96,38 @@ def grad(
                 "allow_unused=True if this is the desired behavior."
             )
         results.append(result)
+    return tuple(results)
+
+
+def _grad_batched(
+    outputs: Any, inputs: Any, grad_outputs: Any, create_graph: bool, *options: Any
+) -> tuple[Any, ...]:
+    """`grad` for each row of grad_outputs, stacked."""
+    batches = [grad_outputs] if isinstance(grad_outputs, TensorBase) else list(grad_outputs)
+    rows = [
+        grad(
+            outputs,
+            inputs,
+            [b[i] for b in batches],
+            True,
+            create_graph,
+            True,
+            options[0],
+            False,
+            options[1],
+        )
+        for i in range(batches[0].array.shape[0])
+    ]
+    results: list[Any] = []
+    for column in zip(*rows, strict=True):
+        if column[0] is None:
+            results.append(None)
+            continue
+        first = column[0].array
+        stacked = wrap(xp_of(first).zeros((len(column), *first.shape), first.dtype))
+        for i, row in enumerate(column):
+            stacked[i] = row
+        results.append(stacked)
     return tuple(results)
 
 

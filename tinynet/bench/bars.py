@@ -67,7 +67,7 @@ def judge(row: dict[str, Any]) -> str:
 
 
 def cuda_ratio(row: dict[str, Any]) -> float | None:
-    """Of the faster of our step and our captured step to PyTorch as installed, if both are there."""
+    """Of our faster step, captured or not, to PyTorch as installed; None if one is missing."""
     entries = row["entries"]
     ours = [entries[name] for name in ("tinynet", "tinynet graph") if name in entries]
     if not ours or "pytorch" not in entries:
@@ -83,4 +83,6 @@ def judge_cuda(row: dict[str, Any]) -> str:
     reached = cuda_ratio(row)
     if reached is None:
         return NOT_MEASURED
-    return "reached" if reached <= bar[0] else "first bar reached" if reached <= bar[1] else "missed"
+    return (
+        "reached" if reached <= bar[0] else "first bar reached" if reached <= bar[1] else "missed"
+    )

@@ -85,9 +85,7 @@ def run_models(session: Session, models: Sequence[str] = tuple(BATCHES)) -> None
             )
 
 
-def run_kernels(
-    session: Session, families: Sequence[str] = FAMILIES, size: str = "large"
-) -> None:
+def run_kernels(session: Session, families: Sequence[str] = FAMILIES, size: str = "large") -> None:
     """Every function of the families on their cases of this size."""
     with _started(session) as one:
         for precision in PRECISIONS:

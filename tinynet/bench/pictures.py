@@ -17,15 +17,20 @@ from .result import Result
 def draw(result: Result, path: Path) -> None:
     """Write the picture: of kernels a roofline where there are convolutions, else bars."""
     rows = convolutions(result)
-    save(roofline(rows) if rows else bars(result), path)
+    figure = roofline(rows) if rows else bars(result)
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": path.name}):  # the same file from the same result
+        save(figure, path)
 
 
 def roofline(rows: list[dict[str, Any]]) -> Any:
     """GFLOP/s over arithmetic intensity, under what the machine can do (Williams, Waterman and
     Patterson 2009). Above the GEMM ceiling are algorithms that need fewer multiplications than
-    the definition, such as Winograd's."""
-    threads = max(row["threads"] for row in rows)
-    rows = [row for row in rows if row["threads"] == threads]
+    the definition, such as Winograd's. Of the rows with as many threads, or the precision, of the
+    first one."""
+    conditions = _conditions(rows[0])
+    rows = [row for row in rows if _conditions(row) == conditions]
     figure = new_figure(7.5, 5)
     axes = figure.subplots()
     gemm, copy = rows[0]["ceilings"]["gemm"] / 1e9, rows[0]["ceilings"]["copy"] / 1e9
@@ -48,10 +53,14 @@ def roofline(rows: list[dict[str, Any]]) -> Any:
         yscale="log",
         xlabel="arithmetic intensity, FLOP per byte",
         ylabel="GFLOP/s",
-        title=f"Convolutions, {rows[0]['dtype']}, threads: {threads}",
+        title=f"Convolutions, {rows[0]['dtype']}, {conditions}",
     )
     axes.legend(frameon=False, fontsize="small")
     return figure
+
+
+def _conditions(row: dict[str, Any]) -> str:
+    return f"threads: {row['threads']}" if "threads" in row else f"on the GPU, {row['precision']}"
 
 
 def bars(result: Result) -> Any:
@@ -93,6 +102,6 @@ def _first(rows: list[dict[str, Any]], label: str) -> int:
 
 def _title(row: dict[str, Any]) -> str:
     if "model" in row and "mode" in row:
-        threads = f", {row['threads']} thr."
+        threads = f", {row['threads']} thr." if "threads" in row else f", {row['precision']}"
         return f"{network(row['model']).title}\n{row['mode']}, batch {row['batch']}{threads}"
     return row["key"].partition("/")[2] or row["key"]

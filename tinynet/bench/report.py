@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from . import gpu, models
@@ -116,7 +115,8 @@ def every_gpu_model(rows: Rows) -> Rows:
 def _models(rows: Rows) -> str:
     def line(row: dict[str, Any]) -> list[str]:
         entries = row["entries"]
-        bar = BARS.get(row["model"]) if row["mode"] == "training" else None
+        judged = row["mode"] == "training" and row["threads"] == 2
+        bar = BARS.get(row["model"]) if judged else None
         bars = f"{bar.default:g} / {bar.best:g} / {bar.first:g}" if bar else ""
         head = [
             network(row["model"]).title,
@@ -246,9 +246,9 @@ def _gpu_models(rows: Rows) -> str:
     titles = ["network", "program", "precision", "tinynet ms", "as a graph ms", "PyTorch ms"]
     titles += ["channels_last ms", "PyTorch's best ms", "to PyTorch", "bars", ""]
     return (
-        "On the GPU, between CUDA events: medians of a step, the best in brackets. The ratio is that "
-        "of tinynet's faster one to PyTorch as installed (NCHW), TF32 switched alike on both sides; "
-        "the bars are the one to reach and the first one.\n\n"
+        "On the GPU, between CUDA events: medians of a step, the best in brackets. The ratio is "
+        "that of tinynet's faster one to PyTorch as installed (NCHW), TF32 switched alike on both "
+        "sides; the bars are the one to reach and the first one.\n\n"
         + _table(titles, [line(row) for row in rows])
         + _unverified(rows)
     )
@@ -280,10 +280,10 @@ def _gpu_kernels(rows: Rows) -> str:
     titles = ["kernel", "case", "precision", "algorithm", "ms", "GFLOP/s", "of GEMM", "GB/s"]
     products = ", ".join(filter(None, map(ceilings, gpu.PRECISIONS)))
     return (
-        f"On the GPU, between CUDA events. Ceilings: the fastest matrix product of any library here, "
-        f"{products}; copying memory {rows[0]['ceilings']['copy'] / 1e9:.0f} GB/s. GFLOP/s are those "
-        "of the definition; GB/s count each array once. The first call takes so many seconds more, "
-        "for compilation.\n\n"
+        "On the GPU, between CUDA events. Ceilings: the fastest matrix product of any library "
+        f"here, {products}; copying memory {rows[0]['ceilings']['copy'] / 1e9:.0f} GB/s. GFLOP/s "
+        "are those of the definition; GB/s count each array once. The first call takes so many "
+        "seconds more, for compilation.\n\n"
         + _table([*titles, "of copy", "first call s"], lines)
         + _unverified(rows)
     )
@@ -365,9 +365,9 @@ COMPLETE: dict[str, tuple[str, Callable[[Rows], Rows]]] = {
 }
 
 
-def renew(document: str, folder: Path, pictures: Mapping[str, str] = MappingProxyType({})) -> str:
+def renew(document: str, folder: Path) -> str:
     """The document with the tables between `<!-- NAME.json -->` and `<!-- end -->` made anew from
-    the results of these names in `folder`; `pictures` are the links to put behind them."""
+    the results of these names in `folder`, and links to the pictures of convolutions."""
 
     def tables(match: re.Match[str]) -> str:
         name = match[2]
@@ -382,10 +382,16 @@ def renew(document: str, folder: Path, pictures: Mapping[str, str] = MappingProx
             parts.append(TABLES[selection](rows))
         elif result is not None:
             parts.append(markdown(result).strip())
-        parts += [pictures[name]] if name in pictures else []
+        if result is not None and convolutions(result):
+            parts.append(f"![GFLOP/s over arithmetic intensity]({picture_name(path)})")
         return match[1] + "\n" + "\n\n".join(parts) + "\n\n" + match[4]
 
     return _MARKED.sub(tables, document)
+
+
+def picture_name(path: Path) -> str:
+    """The file, beside the document, of a result's roofline."""
+    return f"roofline-{path.stem}.svg"
 
 
 def convolutions(result: Result) -> Rows:

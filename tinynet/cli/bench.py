@@ -14,7 +14,7 @@ from ..bench.compare import compare, warnings
 from ..bench.families import FAMILIES
 from ..bench.networks import NETWORKS, TINY
 from ..bench.peers import PEERS
-from ..bench.report import convolutions, markdown, renew, results_in
+from ..bench.report import convolutions, markdown, picture_name, renew, results_in
 from ..bench.result import Result, ResultError
 from ..bench.session import Nobody, Session
 from ..bench.timing import WorkerError
@@ -264,24 +264,21 @@ def run_comparison(before: Path, after: Path, threshold: float) -> int:
     return 1 if counts["regression"] else 0
 
 
-def draw_rooflines(names: list[str]) -> dict[str, str]:
-    """Pictures of the convolutions in these results, beside the document: links by the names."""
-    links = {}
+def draw_rooflines(names: list[str]) -> None:
+    """Draw the convolutions in these results, beside the document."""
     for name in names:
         path = RESULTS / name
         if path.exists() and convolutions(result := Result.read(path)):
             from ..bench.pictures import draw
 
-            picture = DOCUMENT.with_name(f"roofline-{path.stem}.svg")
-            draw(result, picture)
-            links[name] = f"![GFLOP/s over arithmetic intensity, by algorithm]({picture.name})"
-    return links
+            draw(result, DOCUMENT.with_name(picture_name(path)))
 
 
 def run_report() -> int:
     """Make the document's tables anew from the committed results."""
     text = DOCUMENT.read_text()
-    DOCUMENT.write_text(renew(text, RESULTS, draw_rooflines(results_in(text))))
+    DOCUMENT.write_text(renew(text, RESULTS))
+    draw_rooflines(results_in(text))
     for name in results_in(text):
         plain(result=RESULTS / name, document=DOCUMENT)
     return 0

@@ -10,6 +10,7 @@ from ..nn import functional as F
 from ..ops.shape import cat
 from ..tensor import Tensor
 from .image_size import Size, height_and_width
+from .weights import untrained
 
 Pair = int | tuple[int, int]
 
@@ -262,6 +263,7 @@ class Inception3(nn.Module):
         return y if aux is None else InceptionOutputs(y, aux)
 
 
+@untrained
 def inception_v3(num_classes: int = 1000, aux_logits: bool = False, **options: Any) -> Inception3:
     """Inception v3: 23,834,568 parameters, with the auxiliary head 27,161,264."""
     return Inception3(num_classes, aux_logits, **options)

@@ -9,6 +9,7 @@ from typing import Any
 from .. import nn
 from ..tensor import Tensor
 from .image_size import Size, height_and_width
+from .weights import untrained
 
 
 class AlexNetOWT(nn.Module):
@@ -64,6 +65,7 @@ class AlexNetOWT(nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
+@untrained
 def alexnet(num_classes: int = 1000, **options: Any) -> AlexNetOWT:
     """torchvision's `alexnet`: 61,100,840 parameters. The network of 2012 is `AlexNet`."""
     return AlexNetOWT(num_classes, **options)

@@ -11,6 +11,7 @@ from .. import nn
 from ..tensor import Tensor
 from .he_start import he_start
 from .image_size import Size, height_and_width
+from .weights import untrained
 
 # The paper's table 1: how many convolutions stand in each of the five blocks.
 A = (1, 1, 2, 2, 2)
@@ -76,41 +77,49 @@ class VGG(nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
+@untrained
 def vgg11(num_classes: int = 1000, **options: Any) -> VGG:
     """Configuration A: 8 convolutions, 132,863,336 parameters."""
     return VGG(A, num_classes, **options)
 
 
+@untrained
 def vgg13(num_classes: int = 1000, **options: Any) -> VGG:
     """Configuration B: 10 convolutions, 133,047,848 parameters."""
     return VGG(B, num_classes, **options)
 
 
+@untrained
 def vgg16(num_classes: int = 1000, **options: Any) -> VGG:
     """Configuration D: 13 convolutions, 138,357,544 parameters."""
     return VGG(D, num_classes, **options)
 
 
+@untrained
 def vgg19(num_classes: int = 1000, **options: Any) -> VGG:
     """Configuration E: 16 convolutions, 143,667,240 parameters."""
     return VGG(E, num_classes, **options)
 
 
+@untrained
 def vgg11_bn(num_classes: int = 1000, **options: Any) -> VGG:
     """`vgg11` with batch normalisation: 132,868,840 parameters."""
     return VGG(A, num_classes, batch_norm=True, **options)
 
 
+@untrained
 def vgg13_bn(num_classes: int = 1000, **options: Any) -> VGG:
     """`vgg13` with batch normalisation: 133,053,736 parameters."""
     return VGG(B, num_classes, batch_norm=True, **options)
 
 
+@untrained
 def vgg16_bn(num_classes: int = 1000, **options: Any) -> VGG:
     """`vgg16` with batch normalisation: 138,365,992 parameters."""
     return VGG(D, num_classes, batch_norm=True, **options)
 
 
+@untrained
 def vgg19_bn(num_classes: int = 1000, **options: Any) -> VGG:
     """`vgg19` with batch normalisation: 143,678,248 parameters."""
     return VGG(E, num_classes, batch_norm=True, **options)

@@ -15,7 +15,11 @@ from collections.abc import (
 )
 from typing import Any
 
+from ..autograd.observe import observers
+from ..kernels.errors import ShapeError
 from ..tensor import Tensor
+from .activation import ReLU
+from .conv import Conv2d
 from .module import Module, typename
 from .parameter import Parameter
 
@@ -98,7 +102,12 @@ class Sequential(_Indexed):
     """Modules in a chain: the output of each is the input of the next.
 
     Sequential(a, b, c) names them "0", "1", "2"; Sequential(OrderedDict(...)) keeps the names.
+
+    Where nobody can see what is between them (no hook, no observer), a Conv2d and the ReLU behind
+    it run in one pass; `Sequential.fuse = False` calls every module by itself.
     """
+
+    fuse = True
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
@@ -129,9 +138,37 @@ class Sequential(_Indexed):
 
     def forward(self, input: Any) -> Any:
         """The last module of ... of the first module of `input`."""
+        waiting: Conv2d | None = None  # for the ReLU behind it
         for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
-        return input
+            if waiting is not None:
+                if type(module) is ReLU and _unseen(module):
+                    input, waiting = _rectified(waiting, input), None
+                    continue
+                input, waiting = waiting(input), None
+            if type(module) is Conv2d and self.fuse and not observers and _unseen(module):
+                waiting = module
+            else:
+                input = module(input)  # type: ignore[misc]
+        return input if waiting is None else waiting(input)
+
+
+def _unseen(module: Module) -> bool:
+    """True if calling the module does nothing but its own forward."""
+    return not (
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in vars(module)
+    )
+
+
+def _rectified(convolution: Conv2d, input: Any) -> Any:
+    try:
+        return convolution.forward_relu(input)
+    except ShapeError as error:
+        convolution._add_path(error)
+        raise
 
 
 def _chain(other: Any) -> Sequential:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ..ops import creation
@@ -131,12 +132,15 @@ class _PlainConv(_Conv):
         )  # fmt: skip
 
     def forward(self, input: Tensor) -> Tensor:
+        return self._run(type(self).convolve, input)
+
+    def _run(self, convolve: Callable[..., Tensor], input: Tensor) -> Tensor:
         padding = self.padding
         if self.padding_mode != "zeros":
             both = F.conv_padding(padding, self.kernel_size, self.dilation)
             input = F.pad(input, border(both), mode=self.padding_mode)
             padding = 0
-        return type(self).convolve(
+        return convolve(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
 
@@ -163,6 +167,10 @@ class Conv2d(_PlainConv):
 
     axes = 2
     convolve = staticmethod(F.conv2d)
+
+    def forward_relu(self, input: Tensor) -> Tensor:
+        """relu(y), in one pass over y where the kernels can."""
+        return self._run(partial(F._conv2d, rectified=True), input)
 
 
 class Conv3d(_PlainConv):

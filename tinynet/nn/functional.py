@@ -418,6 +418,21 @@ def conv2d(
     x (N, C, H, W) or (C, H, W), weight (K, C/groups, R, S), bias (K,), y (N, K, P, Q).
     Raises ShapeError, a RuntimeError, where these do not fit.
     """
+    return _conv2d(input, weight, bias, stride, padding, dilation, groups, rectified=False)
+
+
+def _conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: str | Pair,
+    dilation: Pair,
+    groups: int,
+    *,
+    rectified: bool,
+) -> Tensor:
+    """`conv2d`, or with `rectified` relu of it, in one pass over y where the kernels can."""
     _same_dtype("conv2d", input, weight=weight, bias=bias)
     x, single = _planes(input)
     if isinstance(padding, str):
@@ -441,7 +456,8 @@ def conv2d(
             f"bias must be (K,) = ({dims.K},)"
         )
     backend = kernels.of(x.array, weight.array).conv2d
-    y = convolution.conv2d(x, weight, bias, dims=dims, backend=backend)
+    y = convolution.conv2d(x, weight, bias, dims=dims, backend=backend, rectified=rectified)
+    y = activation.rectified(y) if rectified else y
     return y.squeeze(0) if single else y
 
 
@@ -603,6 +619,8 @@ def batch_norm(
             f"{tuple(input.shape)}: one value has no variance. Use a larger batch, or eval()."
         )
     y, mean, var = normalization.batch_norm(input, weight, bias, eps=eps)
+    if count == 0:
+        return y  # no values: the running statistics stay
     with no_grad():
         for running, new in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
             if running is not None:
@@ -1114,8 +1132,7 @@ def kl_div(
     if log_target:
         elements = target.exp() * (target - input)
     else:
-        positive = target > 0  # 0 * log(0) is 0
-        log_t = target.where(positive, 1).log()
+        log_t = target.where(target != 0, 1).log()  # 0 * log(0) is 0
         elements = target * (log_t - input)
     total = reduced(elements, reduction)
     return total / input.shape[0] if per_batch and input.ndim else total

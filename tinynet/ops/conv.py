@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import tinynet.kernels as kernels
+
 from ..autograd import layout
 from ..autograd.tape import differentiable
 
@@ -23,17 +25,34 @@ if TYPE_CHECKING:
 
 
 @differentiable
-def conv2d(x: Tensor, w: Tensor, bias: Tensor | None, *, dims: Any, backend: Any) -> Any:
+def conv2d(
+    x: Tensor, w: Tensor, bias: Tensor | None, *, dims: Any, backend: Any, rectified: bool = False
+) -> Any:
     """y[n,k,p,q] = bias[k] + sum over c,r,s of w[k,c,r,s] * x[n,c,h,w].
 
     h = p * stride + r * dilation - padding, w alike from q and s; x is 0 outside its plane.
+    With `rectified` y is max(y, 0) already, and `activation.rectified`, which has the derivative of
+    that, must follow.
     """
-    y = backend.forward(x.array, w.array, None if bias is None else bias.array, dims=dims)
+    forward = _forward_relu if rectified else _forward
+    y = forward(backend, x.array, w.array, None if bias is None else bias.array, dims)
     return layout.kept(y, x, w), (
         lambda dy: conv2d_grad_input(dy, w, dims=dims, backend=backend),
         lambda dy: conv2d_grad_weight(dy, x, dims=dims, backend=backend),
         lambda dy: dy.sum((0, 2, 3)),
     )
+
+
+def _forward(backend: Any, x: Any, w: Any, bias: Any, dims: Any) -> Any:
+    return backend.forward(x, w, bias, dims=dims)
+
+
+def _forward_relu(backend: Any, x: Any, w: Any, bias: Any, dims: Any) -> Any:
+    """In one pass over y where the kernels can, else in the same memory."""
+    if hasattr(backend, "forward_relu"):
+        return backend.forward_relu(x, w, bias, dims=dims)
+    y = backend.forward(x, w, bias, dims=dims)
+    return kernels.of(y).activation.relu(y, y)
 
 
 @differentiable

@@ -6,8 +6,9 @@ keep their own. Random numbers come from `generator`, by default the one that `m
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,41 @@ def from_numpy(ndarray: Any) -> Any:
 # ----------------------------------------------------------------------------------- of a size
 
 
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
+    """A tensor on the memory of another library's: PyTorch's, NumPy's, CuPy's, JAX's, ...
+
+    ext_tensor: anything with `__dlpack__`; it stays in memory as long as the tensor does.
+    copy: True for memory of its own. What is read-only there is copied.
+    """
+    cpu, _ = ext_tensor.__dlpack_device__()
+    if int(cpu) == 1:
+        array = np.from_dlpack(ext_tensor)
+        if copy or not array.flags.writeable:
+            if copy is False:
+                raise BufferError("from_dlpack: the memory is read-only, and copy=False")
+            array = array.copy()
+    else:
+        import cupy
+
+        array = cupy.from_dlpack(ext_tensor)
+        array = array.copy() if copy else array
+    made = wrap(array)
+    return made if device is None else made.to(device)
+
+
+def _memory_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with PyTorch's words on memory, which say nothing new here."""
+
+    @functools.wraps(function)
+    def made(*args: Any, layout: Any = dtypes.strided, pin_memory: bool = False, **keywords: Any) -> Any:
+        if layout is not dtypes.strided:
+            raise RuntimeError(f"{function.__name__}: layout {layout} is not there; use strided")
+        return function(*args, **keywords)
+
+    return made
+
+
+
 def _size(sizes: Any, size: Any = None) -> tuple[int, ...]:
     """A size given as ints, as one sequence, or by name."""
     if size is not None:
@@ -118,6 +154,7 @@ def _size(sizes: Any, size: Any = None) -> tuple[int, ...]:
     return found
 
 
+@_memory_options
 def zeros(
     *sizes: Any,
     size: Any = None,
@@ -129,6 +166,7 @@ def zeros(
     return _made(np.zeros(_size(sizes, size), _kind(dtype)), device, requires_grad)
 
 
+@_memory_options
 def ones(
     *sizes: Any,
     size: Any = None,
@@ -140,6 +178,7 @@ def ones(
     return _made(np.ones(_size(sizes, size), _kind(dtype)), device, requires_grad)
 
 
+@_memory_options
 def empty(
     *sizes: Any,
     size: Any = None,
@@ -151,6 +190,7 @@ def empty(
     return _made(np.empty(_size(sizes, size), _kind(dtype)), device, requires_grad)
 
 
+@_memory_options
 def full(
     size: Sequence[int],
     fill_value: Any,
@@ -181,6 +221,7 @@ def _laid(made: Any, input: Any, memory_format: Any) -> Any:
     return made
 
 
+@_memory_options
 def zeros_like(
     input: Any,
     *,
@@ -195,6 +236,7 @@ def zeros_like(
     return _laid(made, input, memory_format)
 
 
+@_memory_options
 def ones_like(
     input: Any,
     *,
@@ -209,6 +251,7 @@ def ones_like(
     return _laid(made, input, memory_format)
 
 
+@_memory_options
 def empty_like(
     input: Any,
     *,
@@ -223,6 +266,7 @@ def empty_like(
     return _laid(made, input, memory_format)
 
 
+@_memory_options
 def full_like(
     input: Any,
     fill_value: Any,
@@ -362,6 +406,7 @@ def new_tensor(
     return tensor(data, requires_grad=requires_grad, **_like(input, dtype, device))
 
 
+@_memory_options
 def eye(
     n: int,
     m: int | None = None,
@@ -383,6 +428,7 @@ def _number(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+@_memory_options
 def arange(
     start: Any,
     end: Any = None,
@@ -411,6 +457,7 @@ def arange(
     return _made((np.arange(count) * step + start).astype(kind), device, requires_grad)
 
 
+@_memory_options
 def linspace(
     start: Any,
     end: Any,
@@ -435,6 +482,7 @@ def linspace(
     return _made(values.astype(kind), device, requires_grad)
 
 
+@_memory_options
 def logspace(
     start: Any,
     end: Any,
@@ -502,6 +550,7 @@ def _floating_kind(dtype: Any, name: str) -> np.dtype[Any]:
     return kind
 
 
+@_memory_options
 def rand(
     *sizes: Any,
     size: Any = None,
@@ -518,6 +567,7 @@ def rand(
     return _made(values.astype(kind, copy=False), device, requires_grad)
 
 
+@_memory_options
 def randn(
     *sizes: Any,
     size: Any = None,
@@ -533,6 +583,7 @@ def randn(
     return _made(values.astype(kind, copy=False), device, requires_grad)
 
 
+@_memory_options
 def randint(
     low: int,
     high: Any = None,
@@ -556,6 +607,7 @@ def randint(
     return _made(values.astype(_kind(dtype), copy=False), device, requires_grad)
 
 
+@_memory_options
 def randperm(
     n: int,
     *,
@@ -569,6 +621,7 @@ def randperm(
     return _made(values.astype(_kind(dtype), copy=False), device, requires_grad)
 
 
+@_memory_options
 def rand_like(
     input: Any,
     *,
@@ -584,6 +637,7 @@ def rand_like(
     return _laid(made, input, memory_format)
 
 
+@_memory_options
 def randn_like(
     input: Any,
     *,
@@ -599,6 +653,7 @@ def randn_like(
     return _laid(made, input, memory_format)
 
 
+@_memory_options
 def randint_like(
     input: Any,
     low: int,
@@ -624,6 +679,7 @@ def randint_like(
     return _laid(made, input, memory_format)
 
 
+@_memory_options
 def normal(
     mean: Any = 0.0,
     std: Any = 1.0,

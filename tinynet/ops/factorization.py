@@ -201,15 +201,15 @@ def qr(A: Any, mode: str = "reduced") -> Any:
 
 @differentiable(outputs=2)
 def _eigh(a):
-    """A = V diag(l) V^T: dA = V (diag(dl) + (V^T dV) / E) V^T with E_ij = l_j - l_i."""
+    """A = V diag(l) V^T: dA = V (diag(dl) + (V^T dV) / E) V^T, symmetrised; E_ij = l_j - l_i."""
     def da(dl: Any, dv: Any) -> Any:
         l, v = _eigh(a)
         vt = matrix_transpose(v)
         gap = l.unsqueeze(-2) - l.unsqueeze(-1)
         same = wrap(np.eye(gap.array.shape[-1], dtype=bool))
         turn = where(same, 0, matmul(vt, dv) / where(same, 1, gap))
-        inner = diag_embed(dl) + turn
-        return (matmul(matmul(v, inner), vt),)
+        found = matmul(matmul(v, diag_embed(dl) + turn), vt)
+        return ((found + matrix_transpose(found)) / 2,)
 
     return tuple(np.linalg.eigh(a.array)), da
 

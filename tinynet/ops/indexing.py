@@ -430,7 +430,7 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> An
     x = _one_dimensional(input)
     if not index.array.size:  # of any number of dimensions
         one_dim(dim, x.array.ndim, "gather")
-        return wrap(xp_of(x.array).empty(index.array.shape, x.array.dtype))
+        return _index(x.reshape(-1), key=(_positions(index, "gather"),))
     out = _index(x, key=_along(x, dim, index, "gather"))
     return out.reshape(()) if index.array.ndim == 0 else out
 

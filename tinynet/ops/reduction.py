@@ -286,7 +286,7 @@ def _constant(like: Any, shape: tuple[int, ...], value: float) -> Any:
 @differentiable
 def _prod(x, *, dim):
     """The product along one dimension; d/dx_i is the product of all others (zeros or not)."""
-    value = x.array.prod(axis=dim, keepdims=True)
+    value = x.array.prod(axis=dim, keepdims=True, dtype=x.array.dtype)
     return value, (lambda dy: dy * _product_of_others(x, dim),)
 
 
@@ -714,5 +714,6 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     for _ in range(n):
         size = input.array.shape[dim]
         rest = builtins.max(size - 1, 0)
-        input = narrow(input, dim, size - rest, rest) - narrow(input, dim, 0, rest)
+        later, earlier = narrow(input, dim, size - rest, rest), narrow(input, dim, 0, rest)
+        input = later ^ earlier if input.array.dtype.kind == "b" else later - earlier
     return input

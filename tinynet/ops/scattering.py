@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import layout
-from ..autograd.tape import differentiable, wrap
+from ..autograd import layout, tape
+from ..autograd.mode import mode
+from ..autograd.tape import differentiable, node_of, wrap
 from ..device import xp_of
 from ..kernels.errors import ShapeError
 from . import arithmetic, reduction
@@ -79,8 +80,12 @@ def as_strided_scatter(
     storage_offset: int | None = None,
 ) -> Any:
     """A copy of input in which the elements that `as_strided` shows are src."""
+    offset = storage_offset or 0
     return _written(
-        input, lambda x: as_strided(x, size, stride, storage_offset), src, "as_strided_scatter"
+        input.contiguous(),
+        lambda x: _strided(x, size=tuple(size), stride=tuple(stride), offset=offset),
+        src,
+        "as_strided_scatter",
     )
 
 
@@ -106,37 +111,31 @@ def _whole(array: Any) -> Any:
 
 @differentiable(view=True)
 def _strided(x, *, size, stride, offset):
-    """The elements at `offset` + sum of index times stride in x's memory.
+    """The elements at `offset` + sum of index times stride, counted in x's own order.
 
-    The gradient goes back to those elements of x that lie there; each is found by its address.
+    An element that is shown several times gets the sum of its gradients.
     """
-    a = x.array
-    start = storage_offset(x)
-    whole = _whole(a)
-    last = offset + sum((n - 1) * s for n, s in zip(size, stride))
-    if math.prod(size) and last >= whole.size:
-        raise RuntimeError(
-            f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset "
-            f"{offset} are out of bounds for storage of {whole.size} elements"
-        )
-    flat = np.lib.stride_tricks.as_strided(whole, (whole.size,), (whole.itemsize,))
-    value = np.lib.stride_tricks.as_strided(
-        flat[offset:], size, tuple([s * a.itemsize for s in stride])
-    )
-    shape = a.shape
-    steps = tuple([s // a.itemsize for s in a.strides])
+    a = np.ascontiguousarray(x.array) if x.array.ndim else x.array.reshape(1)
+    shape, n = x.array.shape, a.size
+    value = _restrided(a.reshape(-1), size, stride, offset)
 
     def dx(dy: Any) -> Any:
-        memory = np.full(whole.size if whole.size else 1, -1)
-        memory[start + _places(shape, steps)] = np.arange(math.prod(shape)).reshape(shape)
-        position = memory[offset + _places(size, stride)]
-        shown = wrap(xp_of(dy.array).asarray(position >= 0))
-        key = (xp_of(dy.array).asarray(np.maximum(position, 0)),)
-        return reshape(
-            index_add_into(where(shown, dy, 0), key=key, shape=(math.prod(shape),)), shape
-        )
+        key = (offset + _places(size, stride),)
+        return reshape(index_add_into(dy, key=key, shape=(n,)), shape)
 
     return value, (dx,)
+
+
+def _restrided(flat: Any, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> Any:
+    """A view of a vector with other sizes and strides; RuntimeError beyond its ends."""
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride))
+    if math.prod(size) and not (offset >= 0 and last < flat.size):
+        raise RuntimeError(
+            f"as_strided: setStorage: sizes {list(size)}, strides {list(stride)}, storage offset "
+            f"{offset} are out of bounds for storage of {flat.size} elements"
+        )
+    steps = tuple([s * flat.strides[0] for s in stride])
+    return np.lib.stride_tricks.as_strided(flat[max(offset, 0) :], size, steps)
 
 
 def _places(size: tuple[int, ...], stride: tuple[int, ...]) -> Any:
@@ -150,7 +149,8 @@ def as_strided(
 ) -> Any:
     """A view of input's memory with any sizes and strides (in elements), from an offset on.
 
-    Without one, from input's own first element. Raises RuntimeError beyond the memory.
+    Without one, from input's own first element. Raises RuntimeError beyond the memory; where a
+    gradient is wanted, beyond input's own elements, which must lie in order without gaps.
     """
     size, stride = tuple(size), tuple(stride)
     if len(size) != len(stride):
@@ -159,8 +159,22 @@ def as_strided(
         )
     if any(s < 0 for s in stride):
         raise RuntimeError(f"as_strided: Negative strides are not supported: {list(stride)}")
-    offset = _offset(input) if storage_offset is None else storage_offset
-    return _strided(input, size=size, stride=stride, offset=offset)
+    start = _offset(input)
+    offset = start if storage_offset is None else storage_offset
+    array = input.array
+    last = offset - start + sum((n - 1) * s for n, s in zip(size, stride))
+    if array.flags.c_contiguous and offset >= start and (last < array.size or not math.prod(size)):
+        return _strided(input, size=size, stride=stride, offset=offset - start)
+    if mode.enabled and node_of(input) is not None:
+        raise RuntimeError(
+            "as_strided: a gradient goes back to the tensor's own elements, which must lie in "
+            "order without gaps; this would show other memory. Call .contiguous() first."
+        )
+    whole = _whole(array)
+    flat = np.lib.stride_tricks.as_strided(whole, (whole.size,), (whole.itemsize,))
+    result = tape.alias(input)
+    result.array = _restrided(flat, size, stride, offset)
+    return result
 
 
 _offset = storage_offset

@@ -406,7 +406,7 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Any:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     dim = one_dim(dim, len(shape), "narrow")
     n = shape[dim]
-    if isinstance(start, TensorBase) and start.array.ndim:
+    if isinstance(start, TensorBase) and (start.array.ndim or start.array.dtype.kind == "b"):
         raise RuntimeError("narrow: start must be an 0-dim integral Tensor.")
     start, length = as_int(start, "narrow"), as_int(length, "narrow")
     if not -n <= start <= n:
@@ -623,7 +623,7 @@ def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | No
         )
     ndim = input.array.ndim
     if not ndim:
-        return clone(input)
+        raise IndexError("roll: Dimension specified as 0 but tensor has no dimensions")
     return _roll(input, shifts=counts, dims=tuple([one_dim(d, ndim, "roll") for d in along]))
 
 
@@ -966,9 +966,7 @@ def sum_to_size(input: Any, size: Sequence[int]) -> Any:
             f"size {list(size)} is not expandable to size {list(shape)}, so it is no sum of it."
         )
     dims = [*range(extra), *[extra + i for i, n in enumerate(size) if n != shape[extra + i]]]
-    if input.array.dtype.kind != "f":
-        input = input.long()
-    return reshape(input.sum(tuple(dims)) if dims else input, tuple(size))
+    return reshape(input.sum(tuple(dims)) if dims or not size else input, tuple(size))
 
 
 def copying(view: Any, name: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from ..autograd.tape import TensorBase, differentiable, wrap
 from . import arithmetic
 from .arithmetic import floating
-from .dims import one_dim
+from .dims import distinct_dims, one_dim
 from .linalg import matmul
 from .reduction import _recurrence, cumsum
 from .reduction import sum as sum_over
@@ -129,8 +129,9 @@ def gradient(input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int =
     """
     x = floating(input)
     ndim = x.array.ndim
-    several = isinstance(dim, tuple | list)
-    dims = [one_dim(d, ndim, "gradient") for d in (dim if several else [dim])] if dim is not None else list(range(ndim))
+    given = range(ndim) if dim is None else dim if isinstance(dim, tuple | list) else (dim,)
+    dims = distinct_dims(tuple(given), ndim, "gradient")
+    spacing = 1 if spacing is None else spacing
     spacings = list(spacing) if isinstance(spacing, tuple | list) else [spacing] * len(dims)
     if len(spacings) != len(dims):
         raise RuntimeError(

@@ -10,7 +10,7 @@ import tinynet.kernels as kernels
 from ..autograd.tape import mark_all_modified
 from ..ops.creation import zeros_like
 from ..tensor import Tensor
-from .optimizer import Optimizer, at_least_zero, count_step
+from .optimizer import Optimizer, at_least_zero, checked_betas, count_step
 
 
 class Adam(Optimizer):
@@ -42,12 +42,9 @@ class Adam(Optimizer):
     ) -> None:
         lr = at_least_zero("learning rate", lr)
         eps = at_least_zero("epsilon value", eps)
-        for i, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
         defaults = {
             "lr": lr,
-            "betas": tuple(betas),
+            "betas": checked_betas(betas),
             "eps": eps,
             "weight_decay": at_least_zero("weight_decay value", weight_decay),
             "amsgrad": amsgrad,

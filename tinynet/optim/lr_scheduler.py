@@ -128,6 +128,18 @@ class LambdaLR(LRScheduler):
                 function.__dict__.update(saved)
 
 
+class MultiplicativeLR(LambdaLR):
+    """lr *= lr_lambda(epoch), after each epoch."""
+
+    def get_lr(self) -> list[float]:
+        if self._initial:
+            return self._current()
+        return [
+            lr * function(self.last_epoch)
+            for function, lr in zip(self.lr_lambdas, self._current(), strict=True)
+        ]
+
+
 class StepLR(LRScheduler):
     """Times gamma every step_size epochs."""
 
@@ -612,17 +624,66 @@ class SequentialLR(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """Its own state and that of each scheduler."""
-        state = super().state_dict()
-        state["_schedulers"] = [s.state_dict() for s in self._schedulers]
-        return state
+        return _with_states_of(self._schedulers, super().state_dict())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` gave."""
-        schedulers = self._schedulers
-        super().load_state_dict(state_dict)
-        self._schedulers = schedulers
-        for scheduler, saved in zip(schedulers, state_dict["_schedulers"], strict=True):
-            scheduler.load_state_dict(saved)
+        _load_with(self, self._schedulers, state_dict)
+
+
+class ChainedScheduler(LRScheduler):
+    """Several schedulers, each of which makes its step in turn."""
+
+    def __init__(
+        self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None
+    ) -> None:
+        if not schedulers:
+            raise ValueError(
+                "ChainedScheduler expects at least one scheduler to be chained, but got no "
+                "scheduler."
+            )
+        optimizer = optimizer or schedulers[0].optimizer
+        for i, scheduler in enumerate(schedulers):
+            if isinstance(scheduler, ReduceLROnPlateau):
+                raise ValueError(
+                    "ChainedScheduler does not support `ReduceLROnPlateau` scheduler as it "
+                    "requires additional kwargs to be specified when calling `step`, but got one "
+                    f"at index {i} in the given schedulers sequence."
+                )
+            if scheduler.optimizer is not optimizer:
+                raise ValueError(
+                    "ChainedScheduler expects all schedulers to belong to the same optimizer, but "
+                    f"the one at index {i}, {type(scheduler).__name__}, belongs to another."
+                )
+        self._schedulers = list(schedulers)
+        self.optimizer = optimizer
+        self._last_lr = self._current()
+
+    def step(self, epoch: int | None = None) -> None:
+        """Let every scheduler make a step."""
+        for scheduler in self._schedulers:
+            scheduler.step()
+        self._last_lr = self._current()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its own state and that of each scheduler."""
+        return _with_states_of(self._schedulers, super().state_dict())
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+        _load_with(self, self._schedulers, state_dict)
+
+
+def _with_states_of(schedulers: Sequence[LRScheduler], state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "_schedulers": [s.state_dict() for s in schedulers]}
+
+
+def _load_with(
+    scheduler: LRScheduler, schedulers: Sequence[LRScheduler], state_dict: dict[str, Any]
+) -> None:
+    scheduler.__dict__.update({k: v for k, v in state_dict.items() if k != "_schedulers"})
+    for part, saved in zip(schedulers, state_dict["_schedulers"], strict=True):
+        part.load_state_dict(saved)
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -697,5 +758,6 @@ class ReduceLROnPlateau(LRScheduler):
         if self.mode == "min":
             return value < self.best - self.threshold
         return value > self.best + self.threshold
+
 
 __getattr__ = _parity.module_getattr(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from itertools import chain
 from typing import Any
@@ -14,6 +14,29 @@ from ..autograd.observe import observers, stand_in
 from ..kernels import capture
 from ..ops import creation
 from ..tensor import RemovableHandle, Tensor
+
+_global_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+_global_post_hooks: OrderedDict[int, Any] = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call hook(optimizer, args, kwargs) before each step of every optimiser."""
+    return RemovableHandle(_global_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call hook(optimizer, args, kwargs) after each step of every optimiser."""
+    return RemovableHandle(_global_post_hooks, hook)
+
+
+def registered(
+    hooks: OrderedDict[int, Any], hook: Callable[..., Any], prepend: bool
+) -> RemovableHandle:
+    """The hook, last or first of all."""
+    handle = RemovableHandle(hooks, hook)
+    if prepend:
+        hooks.move_to_end(handle.key, last=False)
+    return handle
 
 
 class Optimizer:
@@ -40,6 +63,10 @@ class Optimizer:
         self._steps = 0
         self._step_pre_hooks: OrderedDict[int, Any] = OrderedDict()
         self._step_post_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._state_dict_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._state_dict_post_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._load_state_dict_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._load_state_dict_post_hooks: OrderedDict[int, Any] = OrderedDict()
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -65,8 +92,22 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns what `closure` (if given) returns."""
         self._steps += 1
-        for pre_hook in list(self._step_pre_hooks.values()):
-            pre_hook(self, (closure,), {})
+        for pre_hook in [*_global_pre_hooks.values(), *self._step_pre_hooks.values()]:
+            changed = pre_hook(self, (closure,), {})
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        f"{self.step} must return None or a tuple of (new_args, new_kwargs), but "
+                        f"got {changed}."
+                    )
+                closure = changed[1].get("closure", changed[0][0] if changed[0] else None)
+        loss = self.descend(closure)
+        for post_hook in [*self._step_post_hooks.values(), *_global_post_hooks.values()]:
+            post_hook(self, (closure,), {})
+        return loss
+
+    def descend(self, closure: Callable[[], Any] | None) -> Any:
+        """What `step` does between its hooks."""
         loss = None
         if closure is not None:
             with enable_grad():
@@ -79,8 +120,6 @@ class Optimizer:
                 else:  # as often as it appears, one after the other
                     for param in params:
                         self.update_all([param], group)
-        for post_hook in list(self._step_post_hooks.values()):
-            post_hook(self, (closure,), {})
         return loss
 
     def never_stepped(self) -> bool:
@@ -107,6 +146,14 @@ class Optimizer:
                 "ordering of tensors in sets will change between runs. Please use a list instead."
             )
         params = [params] if isinstance(params, Tensor) else list(params)
+        names = [p[0] for p in params if isinstance(p, tuple)]
+        if names:
+            if len(names) != len(params):
+                raise ValueError(
+                    "all optimizer params should be with/without names. Some param names are "
+                    "missing"
+                )
+            params = [param for _, param in params]
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError(
@@ -123,15 +170,25 @@ class Optimizer:
             )
         if {id(p) for p in params} & {id(p) for p in self._params()}:
             raise ValueError("some parameters appear in more than one parameter group")
-        self.param_groups.append({**self.defaults, **param_group, "params": params})
+        group = {**param_group, "params": params}
+        if names:
+            group["param_names"] = names
+        if self.param_groups and bool(names) != ("param_names" in self.param_groups[0]):
+            raise ValueError(
+                "all optimizer param groups should be with/without names. cannot add param group "
+                f"{'with' if names else 'without'} names to the optimizer"
+            )
+        self.param_groups.append({**self.defaults, **group})
 
     def _params(self) -> Iterable[Any]:
         return chain.from_iterable(group["params"] for group in self.param_groups)
 
     def state_dict(self) -> dict[str, Any]:
         """The state by the parameters' positions, and the groups' settings."""
+        for pre_hook in list(self._state_dict_pre_hooks.values()):
+            pre_hook(self)
         position = {id(param): i for i, param in enumerate(self._params())}
-        return {
+        state_dict = {
             "state": {position.get(id(p), p): state for p, state in self.state.items()},
             "param_groups": [
                 {
@@ -141,9 +198,16 @@ class Optimizer:
                 for group in self.param_groups
             ],
         }
+        for post_hook in list(self._state_dict_post_hooks.values()):
+            changed = post_hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        return state_dict
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` gave; tensors are converted to their parameter's dtype."""
+        for pre_hook in list(self._load_state_dict_pre_hooks.values()):
+            changed = pre_hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
         groups = deepcopy(state_dict["param_groups"])
         if len(groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -164,17 +228,45 @@ class Optimizer:
                 state[key] = values
         self.state = state
         self.param_groups = [
-            {**saved, "params": ours["params"]}
+            # a setting that the file does not know yet keeps its default
+            {**self.defaults, **saved, "params": ours["params"]}
+            | ({"param_names": ours["param_names"]} if "param_names" in ours else {})
             for ours, saved in zip(self.param_groups, groups, strict=True)
         ]
+        for post_hook in list(self._load_state_dict_post_hooks.values()):
+            post_hook(self)
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call hook(optimizer, args, kwargs) before each step."""
+        """Call hook(optimizer, args, kwargs) before each step; it may return others."""
         return RemovableHandle(self._step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call hook(optimizer, args, kwargs) after each step."""
         return RemovableHandle(self._step_post_hooks, hook)
+
+    def register_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(optimizer) before `state_dict`."""
+        return registered(self._state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(optimizer, state_dict) after `state_dict`; it may return another."""
+        return registered(self._state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(optimizer, state_dict) before loading; it may return another."""
+        return registered(self._load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(optimizer) after loading."""
+        return registered(self._load_state_dict_post_hooks, hook, prepend)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -208,11 +300,28 @@ def count_step(state: dict[str, Any]) -> int:
     return int(count)
 
 
+def uphill(grad: Tensor, param: Tensor, group: dict[str, Any]) -> Tensor:
+    """The gradient with the group's weight decay, of -f if f is to be maximised."""
+    if group["maximize"]:
+        grad = -grad
+    decay = group["weight_decay"]
+    return grad + decay * param if decay else grad
+
+
+def checked_betas(betas: Sequence[float]) -> tuple[float, ...]:
+    """`betas` as a tuple of numbers; ValueError if one is not in [0, 1)."""
+    betas = tuple(beta.item() if isinstance(beta, Tensor) else beta for beta in betas)
+    for i, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+    return betas
+
+
 def at_least_zero(what: str, value: float) -> float:
     """`value` (or a one-element tensor's); ValueError if it is negative or NaN."""
     if isinstance(value, Tensor):
         if value.numel() != 1:
-            raise ValueError(f"Tensor {what} must be 1-element")
+            raise ValueError(f"Tensor {'lr' if what == 'learning rate' else what} must be 1-element")
         value = value.item()
     if not value >= 0.0:
         raise ValueError(f"Invalid {what}: {value}")

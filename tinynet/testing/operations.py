@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,13 +24,14 @@ import numpy as np
 
 import tinynet
 import tinynet.kernels as kernels
+import tinynet.linalg as linalg_of
 
 from .. import ops
 from ..autograd import tape
 from ..autograd.gradcheck import Report, check
 from ..kernels.pool2d.dims import Pool2dDims
 from ..nn import functional as F
-from ..ops import arithmetic, indexing, linalg, pooling, reduction
+from ..ops import arithmetic, indexing, linalg, pooling, reduction, special
 from ..ops import dropout as dropping
 from ..tensor import Tensor
 
@@ -193,12 +195,14 @@ def _rows() -> Iterator[Operation]:
         ("exp", -2, 2), ("exp2", -2, 2), ("expm1", -2, 2), ("log", 0.3, 3), ("log2", 0.3, 3),
         ("log10", 0.3, 3), ("log1p", -0.5, 3), ("sqrt", 0.3, 3), ("rsqrt", 0.3, 3),
         ("reciprocal", 0.4, 3), ("square", -2, 2), ("tanh", -2, 2), ("sigmoid", -3, 3),
+        ("acosh", 1.3, 3),
         ("sin", -3, 3), ("cos", -3, 3), ("tan", -1, 1), ("asin", -0.8, 0.8), ("acos", -0.8, 0.8),
         ("atan", -3, 3), ("sinh", -2, 2), ("cosh", -2, 2), ("asinh", -2, 2), ("atanh", -0.8, 0.8),
         ("erf", -2, 2),
     ):  # fmt: skip
         yield Operation(name, _named(name), (within(low, high, 2, 2),))
 
+    yield from _special()
     for name in ("sum", "mean", "var", "std", "amax", "amin", "logsumexp"):
         maker = apart(2, 3, 2)
         yield Operation(f"{name} (0, 2)", _named(name, (0, 2)), (maker,))
@@ -301,6 +305,7 @@ def _rows() -> Iterator[Operation]:
     yield Operation("solve vector", linalg.solve, (invertible(3, 3), normal(3)))
     yield Operation("det", linalg.det, (invertible(2, 3, 3),))
     yield Operation("slogdet", lambda a: linalg.slogdet(a)[1], (invertible(3, 3),))
+    yield from _factorizations()
 
     yield Operation(
         "bilinear", F.bilinear, (normal(3, 2), normal(3, 3), normal(2, 2, 3), normal(2))
@@ -339,6 +344,11 @@ def _rows() -> Iterator[Operation]:
     yield from _pooling()
     yield from _normalisation()
     yield from _losses()
+    yield from _other_convolutions()
+    yield from _other_pooling()
+    yield from _other_losses()
+    yield from _sampling()
+    yield from _sequences()
 
 
 def _convolutions() -> Iterator[Operation]:
@@ -357,6 +367,87 @@ def _convolutions() -> Iterator[Operation]:
     ):  # fmt: skip
         call = _functional("conv2d", **keywords)
         yield Operation(f"conv2d {name}", call, (normal(*x), normal(*w), normal(w[0])), True)
+    yield Operation(
+        "conv2d and relu at once",
+        lambda x, w, bias: F._conv2d(x, w, bias, 1, 0, 1, 1, rectified=True),
+        (normal(1, 2, 3, 3), within(-0.5, 0.5, 3, 2, 2, 2), given(5.0, -5.0, 5.0)),
+        True,
+    )
+
+
+def _special() -> Iterator[Operation]:
+    """Functions beyond arithmetic, of one number and of two."""
+    for name, low, high in (
+        ("erfc", -2, 2), ("erfinv", -0.8, 0.8), ("lgamma", 0.3, 3), ("digamma", 0.4, 3),
+        ("i0", -2, 2),
+    ):  # fmt: skip
+        yield Operation(name, _named(name), (within(low, high, 2, 2),))
+    for name, low, high in (
+        ("i1", -2, 2), ("i0e", 0.3, 2), ("i1e", -2, -0.3), ("log_ndtr", -2, 2),
+        ("ndtri", 0.2, 0.8),
+    ):  # fmt: skip
+        call = getattr(special, name)
+        yield Operation(name, lambda x, call=call: call(x), (within(low, high, 2, 2),))
+    yield Operation("i1 at 0", special.i1, (given(0.0),), orders=(1,))
+    yield Operation("i1e near 0", special.i1e, (given(1e-3),), orders=(1,), eps=1e-7)
+    for n in (1, 2):
+        yield Operation(
+            f"polygamma {n}", lambda x, n=n: tinynet.polygamma(n, x), (within(0.6, 3, 2, 2),)
+        )
+    yield Operation("copysign", _named("copysign"), (apart(2, 3), given(-1.0, 2.0, -3.0)))
+    yield Operation("hypot", _named("hypot"), (normal(2, 3), normal(3)))
+    yield Operation(
+        "hypot at 0",
+        lambda x: tinynet.hypot(x, tinynet.tensor([1.0, -2.0], dtype=tinynet.float64)),
+        (given(0.0, 0.0),),
+    )
+    yield Operation("logaddexp", _named("logaddexp"), (normal(2, 3), normal(3)))
+    yield Operation("xlogy", _named("xlogy"), (normal(2, 3), within(0.4, 2, 3)))
+    yield Operation(
+        "xlogy of 0",
+        lambda y: tinynet.xlogy(tinynet.tensor([0.0, 1.0], dtype=tinynet.float64), y),
+        (given(0.5, 1.5),),
+    )
+    for mode in ("floor", "trunc"):
+        yield Operation(
+            f"div {mode}",
+            lambda x, y, mode=mode: tinynet.div(x, y, rounding_mode=mode),
+            (given(2.3, -3.1), given(0.7, 0.9)),
+            flat=True,
+            orders=(1,),
+        )
+    yield Operation("logcumsumexp", _named("logcumsumexp", 1), (normal(2, 4),))
+    yield Operation(
+        "as_strided", lambda x: x.as_strided((3, 3), (1, 2), 1) * x.sum(), (normal(2, 4),)
+    )
+    yield Operation(
+        "as_strided_scatter",
+        lambda x, y: tinynet.as_strided_scatter(x, y, (2,), (3,), 1) * x.sum(),
+        (normal(2, 3), normal(2)),
+    )
+
+
+def _factorizations() -> Iterator[Operation]:
+    yield Operation("cholesky", lambda a: linalg_of.cholesky(a @ a.mT), (invertible(2, 3, 3),))
+    for name, size in (("tall", (4, 3)), ("square", (3, 3)), ("wide", (2, 3, 4))):
+        yield Operation(f"qr {name}", lambda a: tuple(linalg_of.qr(a)), (normal(*size),))
+        yield Operation(
+            f"svd {name}",
+            lambda a: _without_signs(*linalg_of.svd(a, full_matrices=False)),
+            (normal(*size),),
+        )
+    yield Operation("svdvals", linalg_of.svdvals, (normal(2, 3, 2),))
+    yield Operation("eigh", lambda a: _without_signs(*linalg_of.eigh(a + a.mT)), (normal(2, 3, 3),))
+    yield Operation("eigvalsh", lambda a: linalg_of.eigvalsh(a + a.mT), (normal(3, 3),))
+    yield Operation("lu", lambda a: tuple(linalg_of.lu(a))[1:], (normal(2, 3, 4),))
+    for name, size in (("tall", (4, 2)), ("wide", (2, 3))):
+        yield Operation(f"pinv {name}", linalg_of.pinv, (normal(*size),))
+    yield Operation("matrix_exp", linalg_of.matrix_exp, (normal(2, 3, 3),))
+
+
+def _without_signs(*parts: Tensor) -> tuple[Tensor, ...]:
+    """Vectors may point either way: their squares do not."""
+    return tuple(v * v if v.ndim > 1 else v for v in parts)
 
 
 Call = tuple[str, tuple[int, ...], tuple[Any, ...], dict[str, Any]]
@@ -498,6 +589,177 @@ def _losses() -> Iterator[Operation]:
     yield Operation("cross_entropy of probabilities", F.cross_entropy, pair)
     yield Operation("nll_loss", F.nll_loss, (scores, target))
     yield Operation("kl_div", _functional("kl_div", reduction="sum"), (normal(2, 3), probabilities))
+
+
+def _other_convolutions() -> Iterator[Operation]:
+    for name, x, w, keywords in (
+        ("conv1d", (2, 4, 6), (2, 2, 3), {"stride": 2, "padding": 1, "groups": 2}),
+        ("conv3d", (1, 2, 3, 4, 3), (2, 2, 2, 2, 2), {"stride": (1, 2, 1), "padding": (1, 0, 1)}),
+        ("conv_transpose1d", (1, 2, 3), (2, 2, 3), {"stride": 2, "output_padding": 1}),
+        ("conv_transpose2d", (1, 4, 2, 3), (4, 1, 2, 3),
+         {"stride": (2, 1), "padding": (0, 1), "output_padding": (1, 0), "groups": 2}),
+        ("conv_transpose2d, further rows", (1, 2, 2, 2), (2, 1, 2, 2),
+         {"stride": 1, "dilation": 2, "output_padding": 1}),
+        ("conv_transpose3d", (1, 2, 2, 2, 2), (2, 1, 2, 2, 2), {"stride": (2, 1, 1)}),
+    ):  # fmt: skip
+        function = name.partition(",")[0]
+        channels = w[0] if function in ("conv1d", "conv3d") else w[1] * keywords.get("groups", 1)
+        makers = normal(*x), normal(*w), normal(channels)
+        yield Operation(name, _functional(function, **keywords), makers, True)
+    windows = {"kernel_size": (2, 3), "dilation": (2, 1), "padding": (1, 0), "stride": (1, 2)}
+    yield Operation("unfold windows", _functional("unfold", **windows), (normal(1, 2, 4, 5),))
+    columns = normal(1, 12, 4 * 2)
+    yield Operation("fold", _functional("fold", output_size=(4, 5), **windows), (columns,))
+
+
+def _other_pooling() -> Iterator[Operation]:
+    line, volume = (1, 2, 7), (1, 2, 4, 3, 4)
+    samples = tinynet.tensor([[[0.3, 0.7]]])
+    deep = tinynet.tensor([[[0.2, 0.6, 0.4]]])
+    for name, shape, arguments, keywords in (
+        ("max_pool1d", line, (3, 2, 1), {}),
+        ("max_pool3d", volume, ((2, 2, 3), 2), {}),
+        ("avg_pool1d", line, (3, 2, 1), {"count_include_pad": False}),
+        ("avg_pool3d", volume, (2, 1, 1), {"divisor_override": 5}),
+        ("adaptive_max_pool1d", line, (3,), {}),
+        ("adaptive_max_pool3d", volume, ((3, 2, 2),), {}),
+        ("adaptive_avg_pool1d", line, (3,), {}),
+        ("adaptive_avg_pool3d", volume, ((3, 2, 4),), {}),
+        ("fractional_max_pool2d", (1, 1, 5, 6), (2, (3, 2)), {"_random_samples": samples}),
+        ("fractional_max_pool3d", (1, 1, 3, 4, 4), (2, (2, 2, 3)), {"_random_samples": deep}),
+    ):  # fmt: skip
+        call = _functional(name, *arguments, **keywords)
+        yield Operation(name, call, (apart(*shape),), True)
+    for axes, shape in ((1, (1, 2, 6)), (3, (1, 1, 2, 4, 2))):
+        call = _functional(f"lp_pool{axes}d", 3.0, 2)
+        yield Operation(f"lp_pool{axes}d", call, (within(0.3, 2, *shape),), True)
+    for axes in (1, 2, 3):
+        index = tinynet.tensor([[1, 3]]).reshape(1, 1, 2, *(1,) * (axes - 1))
+
+        def unpooled(x: Tensor, axes: int = axes, index: Any = index) -> Tensor:
+            return getattr(F, f"max_unpool{axes}d")(x, index, 2)
+
+        yield Operation(f"max_unpool{axes}d", unpooled, (normal(*index.shape),))
+
+
+def _other_losses() -> Iterator[Operation]:
+    pair, signs = (apart(2, 3), normal(2, 3)), given([1, -1, 1], [-1, 1, -1])
+    three = normal(2, 3), normal(2, 3), normal(2, 3)
+    classes = tinynet.tensor([[2, 0, -1], [1, -1, 0]])
+    for name, keywords, makers in (
+        ("hinge_embedding_loss", {"margin": 0.8}, (apart(2, 3), signs)),
+        ("cosine_embedding_loss", {"margin": -0.9}, (*pair, given(1, -1))),
+        ("margin_ranking_loss", {"margin": 5.0}, (*pair, signs)),
+        ("triplet_margin_loss", {"margin": 9.0, "p": 3}, three),
+        ("triplet_margin_with_distance_loss", {"margin": 9.0, "swap": True}, three),
+        ("soft_margin_loss", {}, (normal(2, 3), signs)),
+        ("multi_margin_loss", {"margin": 9.0, "p": 2}, (apart(2, 3), labels(3, 2))),
+        ("multilabel_soft_margin_loss", {}, (normal(2, 3), within(0, 1, 2, 3))),
+        ("poisson_nll_loss", {"full": True}, (normal(2, 3), within(2, 5, 2, 3))),
+        ("gaussian_nll_loss", {"full": True}, (normal(2, 3), normal(2, 3), within(0.5, 2, 2, 3))),
+        ("cosine_similarity", {"dim": 1}, pair), ("pairwise_distance", {"p": 3.0}, pair),
+        ("rms_norm", {"normalized_shape": (3,)}, (normal(2, 3),)),
+    ):  # fmt: skip
+        yield Operation(name, _functional(name, **keywords), makers)
+    yield Operation(
+        "multilabel_margin_loss",
+        lambda x: F.multilabel_margin_loss(x * 0.1, classes),
+        (apart(2, 3),),
+    )
+    yield Operation("pdist", _functional("pdist", 3.0), (apart(4, 2),))
+    yield Operation(
+        "ctc_loss",
+        lambda x: F.ctc_loss(
+            F.log_softmax(x, 2), tinynet.tensor([[1, 1, 2], [2, 0, 0]]), (6, 4), (3, 1)
+        ),
+        (normal(6, 2, 3),),
+    )
+
+
+def _sampling() -> Iterator[Operation]:
+    image = normal(1, 2, 3, 4)
+    places = within(-1.3, 1.3, 1, 2, 2, 2)
+    for mode, padding in (
+        ("bilinear", "zeros"), ("bilinear", "border"), ("bilinear", "reflection"),
+        ("bicubic", "zeros"), ("bicubic", "reflection"),
+    ):  # fmt: skip
+        call = _functional("grid_sample", mode=mode, padding_mode=padding, align_corners=False)
+        yield Operation(f"grid_sample {mode} {padding}", call, (image, places))
+    yield Operation(
+        "grid_sample volume",
+        _functional("grid_sample", align_corners=True),
+        (normal(1, 1, 2, 3, 2), within(-0.9, 0.9, 1, 1, 2, 1, 3)),
+    )
+    yield Operation(
+        "affine_grid", lambda theta: F.affine_grid(theta, (1, 1, 2, 3)), (normal(1, 2, 3),)
+    )
+    yield Operation("pixel_shuffle", _functional("pixel_shuffle", 2), (normal(1, 4, 2, 1),))
+    yield Operation("pixel_unshuffle", _functional("pixel_unshuffle", 2), (normal(1, 1, 2, 4),))
+    yield Operation("channel_shuffle", _functional("channel_shuffle", 2), (normal(1, 4, 2),))
+    for mode in ("area", "bicubic"):
+        call = _functional("interpolate", size=(2, 5), mode=mode)
+        yield Operation(f"interpolate {mode}", call, (normal(1, 1, 3, 4),))
+    for name, dims in (("dropout1d", (2, 3, 2)), ("dropout3d", (1, 3, 2, 1, 2))):
+        yield Operation(name, _functional(name, 0.4), (apart(*dims),), True)
+    channels = _functional("feature_alpha_dropout", 0.4, training=True)
+    yield Operation("feature_alpha_dropout", channels, (apart(2, 3, 2),), True)
+    yield Operation("rrelu", _functional("rrelu", training=True), (apart(2, 4),))
+    for name, arguments in (
+        ("relu_", ()), ("leaky_relu_", (0.2,)), ("threshold_", (-0.5, 2.0)), ("elu_", (1.3,)),
+        ("hardtanh_", (-0.5, 0.7)), ("selu_", ()), ("celu_", (1.2,)), ("rrelu_", (0.1, 0.3, True)),
+    ):  # fmt: skip
+        in_place = getattr(F, name)
+        yield Operation(name, lambda x, f=in_place, a=arguments: f(x * 1, *a), (apart(2, 4),))
+
+
+def _sequences() -> Iterator[Operation]:
+    rows = tinynet.tensor([[2, 0, 2], [1, 2, 3]])
+    yield Operation(
+        "embedding",
+        lambda table: F.embedding(rows, table, padding_idx=1, scale_grad_by_freq=False),
+        (normal(4, 2),),
+    )
+    for mode in ("sum", "mean", "max"):
+        yield Operation(
+            f"embedding_bag {mode}",
+            lambda table, mode=mode: F.embedding_bag(
+                tinynet.tensor([2, 0, 2, 3, 1]), table, tinynet.tensor([0, 2, 2]), mode=mode
+            ),
+            (apart(4, 2),),
+        )
+    heads = normal(1, 2, 3, 2), normal(1, 2, 4, 2), normal(1, 2, 4, 3)
+    yield Operation("scaled_dot_product_attention", F.scaled_dot_product_attention, heads, True)
+    yield Operation(
+        "scaled_dot_product_attention masked",
+        lambda q, k, v: F.scaled_dot_product_attention(
+            q, k, v, tinynet.tensor([[True, False, True, True], [False] * 4, [True] * 4])
+        ),
+        heads,
+        True,
+    )
+
+    def attention(x: Tensor, w: Tensor, b: Tensor, out: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return F.multi_head_attention_forward(
+            x, x, x, 4, 2, w, b, k, v, True, 0.0, out, None
+        )[0]  # fmt: skip
+
+    makers = normal(2, 1, 4), normal(12, 4), normal(12), normal(4, 4), normal(1, 1, 4)
+    yield Operation("multi_head_attention_forward", attention, (*makers, normal(1, 1, 4)), True)
+    soft = _functional("gumbel_softmax", tau=0.8)
+
+    def seeded(x: Tensor) -> Tensor:
+        tinynet.manual_seed(0)
+        return soft(x)
+
+    yield Operation("gumbel_softmax", seeded, (normal(2, 3),))
+    for old in ("upsample", "upsample_nearest", "upsample_bilinear"):
+
+        def resized(x: Tensor, old: str = old) -> Tensor:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # they are deprecated
+                return getattr(F, old)(x, 3)
+
+        yield Operation(old, resized, (normal(1, 1, 2, 2),))
 
 
 OPERATIONS: tuple[Operation, ...] = tuple(_rows())

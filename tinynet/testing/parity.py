@@ -120,10 +120,19 @@ def _equal(theirs: str, own: str) -> bool:
     own = own.replace("tinynet.", "torch.")
     if theirs.strip("'\"") == own.strip("'\""):
         return True
+    numbers = _number(theirs), _number(own)
+    if None not in numbers:
+        return numbers[0] == numbers[1]
+    return {theirs, own} <= {"None", "False"} or {theirs, own} <= {"None", "True"}
+
+
+def _number(text: str) -> float | None:
+    """The value of a number or of a quotient of two, as documentation has it; None of other text."""
+    above, _, below = text.partition("/")
     try:
-        return float(theirs) == float(own)
+        return float(above) / float(below or 1)
     except ValueError:
-        return {theirs, own} <= {"None", "False"} or {theirs, own} <= {"None", "True"}
+        return None
 
 
 def table() -> dict[str, list[Entry]]:

@@ -111,6 +111,10 @@ def signature(value: Any, method: bool = False) -> Signature | None:
         for p in parameters
         if p.name != "orig_func"  # of PyTorch's decorators, not for callers
     ]
+    # a wrapper with keywords of its own, such as `out`
+    known = {name for _, name, _ in signature}
+    own = (getattr(value, "__kwdefaults__", None) or {}) if hasattr(value, "__wrapped__") else {}
+    signature += [("KEYWORD_ONLY", k, _literal(v)) for k, v in own.items() if k not in known]
     if [kind for kind, _, _ in signature] == ["VAR_POSITIONAL", "VAR_KEYWORD"]:
         return _documented(inspect.getdoc(value) or "")  # a wrapper that passes everything on
     return signature

@@ -35,6 +35,17 @@ def _grey(planes: np.ndarray) -> np.ndarray:
     return np.einsum("c,...chw->...hw", weights, planes)[..., None, :, :]
 
 
+def to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
+    """Without colours, in one channel or in three equal ones."""
+    if num_output_channels not in (1, 3):
+        raise ValueError("num_output_channels should be either 1 or 3")
+    if is_picture(img):
+        grey = img.convert("L")
+        return grey if num_output_channels == 1 else grey.convert("RGB")
+    planes = _grey(_planes(img, "Grayscale"))
+    return wrap(np.repeat(planes, num_output_channels, axis=-3)).to(img.device)
+
+
 class Grayscale:
     """Without colours, in one channel or in three equal ones."""
 
@@ -42,17 +53,26 @@ class Grayscale:
         self.num_output_channels = num_output_channels
 
     def __call__(self, image: Any) -> Any:
-        n = self.num_output_channels
-        if n not in (1, 3):
-            raise ValueError("num_output_channels should be either 1 or 3")
-        if is_picture(image):
-            grey = image.convert("L")
-            return grey if n == 1 else grey.convert("RGB")
-        planes = _grey(_planes(image, "Grayscale"))
-        return wrap(np.repeat(planes, n, axis=-3)).to(image.device)
+        return to_grayscale(image, self.num_output_channels)
 
     def __repr__(self) -> str:
         return f"Grayscale(num_output_channels={self.num_output_channels})"
+
+
+class RandomGrayscale:
+    """Without colours, with probability p; the number of channels stays."""
+
+    def __init__(self, p: float = 0.1) -> None:
+        self.p = p
+
+    def __call__(self, image: Any) -> Any:
+        if default_generator.numpy.random() >= self.p:
+            return image
+        channels = len(image.getbands()) if is_picture(image) else image.shape[-3]
+        return to_grayscale(image, channels)
+
+    def __repr__(self) -> str:
+        return f"RandomGrayscale(p={self.p})"
 
 
 class ColorJitter:
@@ -79,7 +99,7 @@ class ColorJitter:
         random = default_generator.numpy
         changes = list(
             zip(
-                (_brightness, _contrast, _saturation, _hue),
+                (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue),
                 (self.brightness, self.contrast, self.saturation, self.hue),
                 strict=True,
             )
@@ -129,42 +149,48 @@ def _blend(planes: np.ndarray, other: Any, factor: float) -> Tensor:
     return wrap(np.clip(kind(factor) * planes + kind(1 - factor) * other, 0, 1).astype(kind))
 
 
-def _brightness(image: Any, factor: float) -> Any:
-    if is_picture(image):
-        return _enhance(image, "Brightness", factor)
-    return _blend(_planes(image, "ColorJitter"), 0, factor).to(image.device)
+def adjust_brightness(img: Any, brightness_factor: float) -> Any:
+    """0 gives black, 1 the image itself, 2 twice as bright a one."""
+    if is_picture(img):
+        return _enhance(img, "Brightness", brightness_factor)
+    return _blend(_planes(img, "adjust_brightness"), 0, brightness_factor).to(img.device)
 
 
-def _contrast(image: Any, factor: float) -> Any:
-    if is_picture(image):
-        return _enhance(image, "Contrast", factor)
-    planes = _planes(image, "ColorJitter")
+def adjust_contrast(img: Any, contrast_factor: float) -> Any:
+    """0 gives a uniform grey, 1 the image itself."""
+    if is_picture(img):
+        return _enhance(img, "Contrast", contrast_factor)
+    planes = _planes(img, "adjust_contrast")
     mean = _grey(planes).mean(axis=(-3, -2, -1), keepdims=True)
-    return _blend(planes, mean, factor).to(image.device)
+    return _blend(planes, mean, contrast_factor).to(img.device)
 
 
-def _saturation(image: Any, factor: float) -> Any:
-    if is_picture(image):
-        return _enhance(image, "Color", factor)
-    planes = _planes(image, "ColorJitter")
-    return _blend(planes, _grey(planes), factor).to(image.device)
+def adjust_saturation(img: Any, saturation_factor: float) -> Any:
+    """0 gives an image without colours, 1 the image itself."""
+    if is_picture(img):
+        return _enhance(img, "Color", saturation_factor)
+    planes = _planes(img, "adjust_saturation")
+    return _blend(planes, _grey(planes), saturation_factor).to(img.device)
 
 
-def _hue(image: Any, shift: float) -> Any:
+def adjust_hue(img: Any, hue_factor: float) -> Any:
+    """The colour circle turned by hue_factor, -0.5 to 0.5 of a turn."""
     from PIL import Image
 
-    if is_picture(image):
-        if image.mode in ("1", "L", "I", "F"):
-            return image
-        h, s, v = image.convert("HSV").split()
+    if not -0.5 <= hue_factor <= 0.5:
+        raise ValueError(f"hue_factor ({hue_factor}) is not in [-0.5, 0.5].")
+    if is_picture(img):
+        if img.mode in ("1", "L", "I", "F"):
+            return img
+        h, s, v = img.convert("HSV").split()
         # the bytes of the colour circle wrap around
-        turned = (np.asarray(h).astype(np.int32) + int(shift * 255)).astype(np.uint8)
+        turned = (np.asarray(h).astype(np.int32) + int(hue_factor * 255)).astype(np.uint8)
         hsv = Image.merge("HSV", (Image.fromarray(turned), s, v))
-        return hsv.convert(image.mode)
-    planes = _planes(image, "ColorJitter")
+        return hsv.convert(img.mode)
+    planes = _planes(img, "adjust_hue")
     if planes.shape[-3] == 1:
-        return image
-    return wrap(_turned(planes, shift)).to(image.device)
+        return img
+    return wrap(_turned(planes, hue_factor)).to(img.device)
 
 
 def _turned(rgb: np.ndarray, shift: float) -> np.ndarray:

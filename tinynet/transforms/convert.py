@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..autograd.tape import wrap
 from ..tensor import Tensor
 
@@ -108,6 +109,72 @@ class ToPILImage:
 
     def __repr__(self) -> str:
         return "ToPILImage(" + (f"mode={self.mode}" if self.mode is not None else "") + ")"
+
+
+def convert_image_dtype(image: Tensor, dtype: dtypes.dtype = dtypes.float32) -> Tensor:
+    """A tensor's values in another type and its range: 0 to 1 for floats, 0 to the largest integer.
+
+    Raises RuntimeError where float32 cannot tell the integers apart (int32, int64).
+    """
+    if not isinstance(image, Tensor):
+        raise TypeError("Input img should be Tensor Image")
+    if image.dtype is dtype:
+        return image
+    if image.is_floating_point():
+        if dtype.is_floating_point:
+            return image.to(dtype)
+        if (image.dtype is dtypes.float32 and dtype in (dtypes.int32, dtypes.int64)) or (
+            image.dtype is dtypes.float64 and dtype is dtypes.int64
+        ):
+            raise RuntimeError(
+                f"The cast from {image.dtype} to {dtype} cannot be performed safely."
+            )
+        return (image * (_largest(dtype) + 1.0 - 1e-3)).to(dtype)
+    if dtype.is_floating_point:
+        return image.to(dtype) / _largest(image.dtype)
+    before, after = _largest(image.dtype), _largest(dtype)
+    if before > after:
+        return (image // ((before + 1) // (after + 1))).to(dtype)
+    return image.to(dtype) * ((after + 1) // (before + 1))
+
+
+def _largest(dtype: dtypes.dtype) -> int:
+    return 1 if dtype is dtypes.bool_ else int(np.iinfo(dtype.numpy).max)
+
+
+class ConvertImageDtype:
+    """`functional.convert_image_dtype` as a transform."""
+
+    def __init__(self, dtype: dtypes.dtype) -> None:
+        if not isinstance(dtype, dtypes.dtype):
+            raise TypeError("Argument dtype should be of type tinynet.dtype")
+        self.dtype = dtype
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return convert_image_dtype(image, self.dtype)
+
+
+class LinearTransformation:
+    """(flattened image - mean) times a square matrix: whitening, say."""
+
+    def __init__(self, transformation_matrix: Tensor, mean_vector: Tensor) -> None:
+        rows, columns = transformation_matrix.shape
+        if rows != columns or mean_vector.shape[0] != rows:
+            raise ValueError(
+                f"transformation_matrix should be square, and mean_vector of its length; got "
+                f"{rows} x {columns} and {mean_vector.shape[0]}"
+            )
+        self.transformation_matrix, self.mean_vector = transformation_matrix, mean_vector
+
+    def __call__(self, image: Tensor) -> Tensor:
+        flat = image.reshape(-1, self.mean_vector.shape[0]) - self.mean_vector
+        return (flat @ self.transformation_matrix).reshape(image.shape)
+
+    def __repr__(self) -> str:
+        return (
+            f"LinearTransformation(transformation_matrix={self.transformation_matrix.tolist()}, "
+            f"mean_vector={self.mean_vector.tolist()})"
+        )
 
 
 class Normalize:

@@ -82,17 +82,18 @@ def resize(image: Any, size: tuple[int, int], interpolation: InterpolationMode) 
     """The image at height and width `size`."""
     if image_size(image) == size:
         return image
-    method = _pillow(interpolation)
-    return _with_pillow(image, lambda picture: picture.resize(size[::-1], method))
+    method = pillow(interpolation)
+    return with_pillow(image, lambda picture: picture.resize(size[::-1], method))
 
 
-def _pillow(interpolation: InterpolationMode) -> Any:
+def pillow(interpolation: InterpolationMode) -> Any:
+    """Pillow's name of the interpolation."""
     from PIL import Image
 
     return Image.Resampling[interpolation.name.removesuffix("_EXACT")]
 
 
-def _with_pillow(image: Any, change: Callable[[Any], Any]) -> Any:
+def with_pillow(image: Any, change: Callable[[Any], Any]) -> Any:
     """`change` of a PIL image, or of each plane of a tensor as a PIL image."""
     if is_picture(image):
         return change(image)
@@ -392,54 +393,4 @@ class RandomResizedCrop:
         return (
             f"RandomResizedCrop(size={self.size}, scale={scale}, ratio={ratio}, "
             f"interpolation={self.interpolation.value}, antialias={self.antialias})"
-        )
-
-
-class RandomRotation:
-    """Turned counter-clockwise by a random angle.
-
-    degrees: the angle lies between these two, or between -degrees and degrees.
-    expand: make the image large enough to hold all of the turned one.
-    center: (x, y) that stays where it is, from the upper left corner; default: the middle.
-    fill: the colour of what lies outside the image.
-    """
-
-    def __init__(
-        self,
-        degrees: float | Sequence[float],
-        interpolation: InterpolationMode = InterpolationMode.NEAREST,
-        expand: bool = False,
-        center: Sequence[float] | None = None,
-        fill: float | Sequence[float] = 0,
-    ) -> None:
-        if isinstance(degrees, int | float):
-            if degrees < 0:
-                raise ValueError("If degrees is a single number, it must be positive.")
-            degrees = (-degrees, degrees)
-        if len(degrees) != 2:
-            raise ValueError("degrees should be a sequence of length 2.")
-        self.degrees = [float(degrees[0]), float(degrees[1])]
-        self.interpolation = interpolation
-        self.expand = expand
-        self.center = center
-        self.fill = fill
-
-    def __call__(self, image: Any) -> Any:
-        angle = float(default_generator.numpy.uniform(self.degrees[0], self.degrees[1]))
-        method = _pillow(self.interpolation)
-
-        def rotate(picture: Any) -> Any:
-            fill: Any = self.fill
-            bands = len(picture.getbands())
-            if isinstance(fill, int | float) and bands > 1:
-                fill = (fill,) * bands
-            return picture.rotate(angle, method, self.expand, self.center, fillcolor=fill)
-
-        return _with_pillow(image, rotate)
-
-    def __repr__(self) -> str:
-        center = "" if self.center is None else f", center={self.center}"
-        return (
-            f"RandomRotation(degrees={self.degrees}, interpolation={self.interpolation.value}, "
-            f"expand={self.expand}{center}, fill={self.fill})"
         )

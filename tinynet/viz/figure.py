@@ -65,5 +65,6 @@ def picture(pixels: Any) -> np.ndarray:
 def save(figure: Any, path: str | os.PathLike[str]) -> None:
     """Write a figure to a file, atomically; the name's ending says the format (png, svg, pdf)."""
     content = io.BytesIO()
-    figure.savefig(content, format=Path(path).suffix.lstrip(".") or "png")
+    kind = Path(path).suffix.lstrip(".") or "png"
+    figure.savefig(content, format=kind, metadata={"Date": None} if kind == "svg" else None)
     write_atomically(path, content.getvalue())

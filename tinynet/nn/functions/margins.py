@@ -267,7 +267,7 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """(log(var) + (x - target)^2 / var) / 2, with log(2 pi) / 2 if full; var is at least eps.
 
-    var has x's shape, or lacks its last axis, or has size 1 there.  Nix and Weigend 1994.
+    var has x's shape, or lacks its last axis, or has size 1 along one axis.  Nix and Weigend 1994.
     """
     if not isinstance(var, Tensor):
         if var < 0:
@@ -276,7 +276,7 @@ def gaussian_nll_loss(
     if var.shape != input.shape:
         if input.shape[:-1] == var.shape:
             var = var.unsqueeze(-1)
-        elif input.shape[:-1] != var.shape[:-1] or var.shape[-1] != 1:
+        elif input.ndim != var.ndim or [b for a, b in zip(input.shape, var.shape) if a != b] != [1]:
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")

@@ -47,7 +47,8 @@ class DataLoader:
         `tinynet.manual_seed` seeds).
     prefetch_factor: batches that each worker prepares ahead (default 2).
     persistent_workers: keep the workers from one epoch to the next.
-    pin_memory: accepted for PyTorch's sake; arrays are in ordinary memory.
+    pin_memory, pin_memory_device: accepted for PyTorch's sake; arrays are in ordinary memory.
+    in_order: True; what a slow worker prepares is waited for.
 
     Raises ValueError for arguments that exclude one another. An exception in a worker is raised
     here with the worker's traceback; a worker that is killed is a RuntimeError.
@@ -71,7 +72,11 @@ class DataLoader:
         *,
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
+        if not in_order:
+            raise ValueError("DataLoader: batches come in order; in_order=False is not there.")
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         iterable = isinstance(dataset, IterableDataset)
         if iterable:

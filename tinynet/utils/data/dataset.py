@@ -72,6 +72,32 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         return self.tensors[0].shape[0]
 
 
+class StackDataset(Dataset[Any]):
+    """Datasets side by side: item i is the tuple, or the dict, of their items i.
+
+    Raises ValueError unless all have one length and all are given in one way.
+    """
+
+    def __init__(self, *args: Dataset[Any], **kwargs: Dataset[Any]) -> None:
+        if bool(args) == bool(kwargs):
+            raise ValueError(
+                "StackDataset takes datasets as positional arguments, or as keywords, not both"
+            )
+        self.datasets: Any = kwargs or args
+        lengths = {_length(dataset) for dataset in (kwargs.values() or args)}
+        if len(lengths) != 1:
+            raise ValueError(f"Size mismatch between datasets: {sorted(lengths)}")
+        self._length = lengths.pop()
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple(dataset[index] for dataset in self.datasets)
+
+    def __len__(self) -> int:
+        return self._length
+
+
 class ConcatDataset(Dataset[T_co]):
     """Datasets one behind another."""
 

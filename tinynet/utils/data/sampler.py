@@ -141,6 +141,56 @@ class WeightedRandomSampler(Sampler[int]):
         return self.num_samples
 
 
+class DistributedSampler(Sampler[int]):
+    """The part of a dataset that is this process's: every num_replicas-th index, from `rank` on.
+
+    The order is drawn from seed + epoch, the same in all processes; call `set_epoch(epoch)` before
+    each epoch. So that all parts are equally long, indices are repeated, or with drop_last left out.
+    num_replicas, rank: how many processes there are, and which this is; both must be said.
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        if num_replicas is None or rank is None:
+            raise RuntimeError(
+                "DistributedSampler: say num_replicas (how many processes) and rank (which this is)"
+            )
+        if not 0 <= rank < num_replicas:
+            raise ValueError(
+                f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]"
+            )
+        self.dataset = dataset
+        self.num_replicas, self.rank = num_replicas, rank
+        self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        self.epoch = 0
+        n = len(dataset)
+        self.num_samples = n // num_replicas if drop_last else -(-n // num_replicas)
+        self.total_size = self.num_samples * num_replicas
+
+    def __iter__(self) -> Iterator[int]:
+        n = len(self.dataset)
+        order = range(n)
+        if self.shuffle:
+            generator = Generator().manual_seed(self.seed + self.epoch)
+            order = generator.numpy.permutation(n).tolist()
+        endless = itertools.cycle(order)
+        return itertools.islice(endless, self.rank, self.total_size, self.num_replicas)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw another order in the next pass."""
+        self.epoch = epoch
+
+
 class BatchSampler(Sampler[list[int]]):
     """Lists of `batch_size` indices of another sampler; the last is shorter, or dropped."""
 
