@@ -188,7 +188,9 @@ def _multiply(a: ndarray, b: ndarray, c: ndarray) -> None:
             break
     if rows < M and b.strides[2] != b.itemsize and b.swapaxes(1, 2).flags.c_contiguous:
         b = transposed(b.swapaxes(1, 2))  # packed by several tasks: turn it once
-    _multiply_task(tasks, a, b, c, rows, panels * panel, lanes(a.dtype))
+    _multiply_task(
+        tasks, a, b, c, rows, panels * panel, lanes(a.dtype), nanoseconds=c.size * a.shape[2] / 50
+    )
 
 
 @jit.kernel(
