@@ -15,6 +15,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Pool:
 
     def empty(self, shape: Sequence[int], dtype: Any) -> ndarray:
         """A C-contiguous array with whatever its memory holds."""
-        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        size = prod(shape) * np.dtype(dtype).itemsize
         if size < SMALLEST or not self.enabled:
             return np.empty(shape, dtype)
         if not self._lock.acquire(blocking=False):  # another thread, or a finalizer in this one

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-_DTYPES = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def check_dtypes(first: Any, *others: Any) -> None:

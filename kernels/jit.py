@@ -49,8 +49,10 @@ from numpy import ndarray
 from . import user_cache
 from .dtypes import check_dtypes
 
-# Waking threads costs microseconds, and much more on a computer that has other things to do.
-WORTH_THREADS = 30_000
+# Nanoseconds of work from which tasks are shared out. Waking a sleeping thread takes 15 to 100
+# microseconds (in a virtual machine, whose idle core must be woken too), of which two threads must
+# save more.
+WORTH_THREADS = 150_000
 
 _parallel = True
 _pool = threading.Lock()

@@ -21,9 +21,13 @@ whose lines are longer than what is to be summed. Positions count elements, not 
 
 Nothing here knows where c ends. Callers round up: panels are padded, c is a scratch tile, and rows
 beyond the last repeat it.
+
+Where the numbers to be multiplied lie in a row in both operands, as in x @ w.T, there is a second
+micro-kernel, `multiply_rows`: its vectors run along the sum, so that neither operand is packed,
+and what the lanes hold is added up at the end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -34,6 +38,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 VECTORS = 2  # vectors in a full panel
+WIDTHS = range(1, VECTORS + 1)
 
 
 def _host() -> tuple[int, int]:
@@ -49,6 +54,10 @@ def _host() -> tuple[int, int]:
 
 
 BYTES, ROWS = _host()
+
+
+# The tile of `multiply_rows`: a step loads so many vectors of a and of b, each used several times.
+DOT_ROWS, DOT_COLUMNS = 3 if ROWS == 6 else 6, 4
 
 
 def lanes(dtype: np.dtype) -> int:
@@ -209,17 +218,103 @@ def _copy_function(module: ir.Module, number: types.Float, vectors: int) -> ir.F
     return function
 
 
-def _call_for_width(
+def _rows_function(module: ir.Module, number: types.Float, rows: int) -> ir.Function:
+    """void rows(a, a_row, b, b_row, c, c_row, steps, accumulate)."""
+    v = Vectors(module, number)
+    name = f"tinynet_rows_{v.name}_{rows}x{DOT_COLUMNS}"
+    if name in module.globals:
+        return module.globals[name]
+    pointer = v.number.as_pointer()
+    arguments = [pointer, INT.as_pointer(), pointer, INT.as_pointer(), pointer, INT, INT, INT]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    a, a_row, b, b_row, c, c_row, steps, accumulate = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+
+    def starts(base: ir.Value, row: ir.Value, count: int) -> list[ir.Value]:
+        places = [builder.load(builder.gep(row, [constant(i)])) for i in range(count)]
+        return [builder.gep(base, [place]) for place in places]
+
+    a_rows, b_rows = starts(a, a_row, rows), starts(b, b_row, DOT_COLUMNS)
+    zero = ir.Constant(v.type, [0.0] * v.lanes)
+    loop = Loop(function, builder, steps, [zero] * (rows * DOT_COLUMNS))
+    sums = list(loop.carried)
+    k = builder.mul(loop.index, constant(v.lanes))
+    a_vectors = [v.load(builder, start, k) for start in a_rows]
+    for j, start in enumerate(b_rows):
+        b_vector = v.load(builder, start, k)
+        for i in range(rows):
+            place = i * DOT_COLUMNS + j
+            sums[place] = builder.call(v.multiply_add, [a_vectors[i], b_vector, sums[place]])
+    loop.close(function, builder, sums)
+    totals = [
+        _lanes_added(builder, sums[i : i + DOT_COLUMNS]) for i in range(0, len(sums), DOT_COLUMNS)
+    ]
+    places = [
+        builder.bitcast(
+            builder.gep(c, [builder.mul(c_row, constant(i))]), totals[i].type.as_pointer()
+        )
+        for i in range(rows)
+    ]
+    with builder.if_else(builder.icmp_signed("!=", accumulate, constant(0))) as (more, first):
+        with more:
+            for total, place in zip(totals, places, strict=True):
+                before = builder.load(place)
+                before.align = v.align
+                builder.store(builder.fadd(before, total), place).align = v.align
+        with first:
+            for total, place in zip(totals, places, strict=True):
+                builder.store(total, place).align = v.align
+    builder.ret_void()
+    return function
+
+
+def _lanes_added(b: ir.IRBuilder, vectors: list[ir.Value]) -> ir.Value:
+    """One vector of the sums of each vector's lanes; they are a power of two.
+
+    A step makes one vector of two, in which the lanes of both alternate; each lane holds the sum
+    of two of theirs.
+    """
+    lanes, distance = vectors[0].type.count, 1
+
+    def shuffled(x: ir.Value, y: ir.Value, picked: list[int]) -> ir.Value:
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(picked)), picked)
+        return b.shuffle_vector(x, y, mask)
+
+    while len(vectors) > 1 and distance < lanes:
+        first = [(i & ~distance) + (lanes if i & distance else 0) for i in range(lanes)]
+        vectors = [
+            b.fadd(shuffled(x, y, first), shuffled(x, y, [i + distance for i in first]))
+            for x, y in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+        distance *= 2
+    while len(vectors) > 1:  # more vectors than lanes: they hold sums already
+        vectors = [
+            shuffled(x, y, list(range(2 * x.type.count)))
+            for x, y in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+    (total,) = vectors
+    while distance < lanes:
+        half = total.type.count // 2
+        low, high = list(range(half)), list(range(half, 2 * half))
+        total = b.fadd(shuffled(total, total, low), shuffled(total, total, high))
+        lanes //= 2
+    return total
+
+
+def _call_for_size(
     builder: ir.IRBuilder,
     emit: Callable[[ir.Module, types.Float, int], ir.Function],
+    sizes: Iterable[int],
     number: types.Float,
-    vectors: ir.Value,
+    size: ir.Value,
     arguments: list,
 ) -> None:
-    """Call the version for 1 or 2 vectors: the width must be known when code is made."""
-    for width in range(1, VECTORS + 1):
-        with builder.if_then(builder.icmp_signed("==", vectors, constant(width))):
-            builder.call(emit(builder.module, number, width), arguments)
+    """Call the version for this size of the tile: it must be known when code is made."""
+    for one in sizes:
+        with builder.if_then(builder.icmp_signed("==", size, constant(one))):
+            builder.call(emit(builder.module, number, one), arguments)
 
 
 def address(context: Any, builder: ir.IRBuilder, array: Any, value: Any, start: Any) -> Any:
@@ -256,7 +351,7 @@ def multiply_tile(
             inner,
             accumulate,
         ]
-        _call_for_width(builder, _tile_function, kinds[9].dtype, vectors, arguments)
+        _call_for_size(builder, _tile_function, WIDTHS, kinds[9].dtype, vectors, arguments)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -280,7 +375,36 @@ def copy_panel(typing, vectors, source, source_start, start, count, panel, panel
             count,
             address(context, builder, kinds[5], panel, panel_start),
         ]
-        _call_for_width(builder, _copy_function, kinds[5].dtype, vectors, arguments)
+        _call_for_size(builder, _copy_function, WIDTHS, kinds[5].dtype, vectors, arguments)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def multiply_rows(
+    typing, rows, a, a_start, a_row, b, b_start, b_row, c, c_start, c_row, steps, accumulate
+):
+    """c[i, j] (+)= sum over k < steps lanes of a[a_start + a_row[i] + k] b[b_start + b_row[j] + k].
+
+    For `rows` (1 or DOT_ROWS) rows i and DOT_COLUMNS columns j; steps must be at least 1.
+    """
+    n = types.int64
+    signature = types.void(n, a, n, a_row, b, n, b_row, c, n, n, n, n)
+
+    def codegen(context, builder, signature, values):
+        kinds = signature.args
+        rows, a, a_start, a_row, b, b_start, b_row, c, c_start, *rest = values
+        arguments = [
+            address(context, builder, kinds[1], a, a_start),
+            address(context, builder, kinds[3], a_row, constant(0)),
+            address(context, builder, kinds[4], b, b_start),
+            address(context, builder, kinds[6], b_row, constant(0)),
+            address(context, builder, kinds[7], c, c_start),
+            *rest,
+        ]
+        number = kinds[7].dtype
+        _call_for_size(builder, _rows_function, (1, DOT_ROWS), number, rows, arguments)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -82,7 +82,11 @@ def _optimizer(f: Any, case: Any, dtype: np.typing.DTypeLike) -> Results:
 
 def _pointwise(f: Any, case: Any, dtype: np.typing.DTypeLike) -> Results:
     (x,) = case.arrays(dtype)
-    return {"tanh": f.tanh(x), "erf": f.erf(x)}
+    return {
+        "tanh": f.tanh(x),
+        "tanh_backward": f.tanh_backward(x, np.tanh(x)),
+        "erf": f.erf(x),
+    }
 
 
 def _pool2d(f: Any, case: Any, dtype: np.typing.DTypeLike) -> Results:

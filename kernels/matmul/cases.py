@@ -51,6 +51,8 @@ CASES = [
     MatmulCase("a transposed", (13, 29), (29, 51), "a"),
     MatmulCase("b transposed", (13, 29), (29, 51), "b"),
     MatmulCase("b transposed, tall", (70, 29), (29, 11), "b"),
+    MatmulCase("b transposed, one row", (1, 40), (40, 9), "b"),
+    MatmulCase("b transposed, deeper than at once", (9, 4100), (4100, 6), "b"),
     MatmulCase("both transposed", (13, 29), (29, 51), "ab"),
     MatmulCase("not contiguous", (13, 29), (29, 51), strided=True),
     MatmulCase("deeper than a panel", (9, 700), (700, 50)),

@@ -5,13 +5,15 @@ A task is a block of c, some rows by some columns. It takes K in pieces; of each
 all its rows of a, which are read where they lie, whatever the strides. Tiles that lie in c
 altogether are summed there, those at its edges in a copy.
 
-If a has few rows, as in a fully connected layer with few samples, b is larger than all else and
-read only once or twice: then it is not packed, but read where it lies.
+If the numbers to be summed lie in a row in both operands, as in x @ w.T of a fully connected layer,
+nothing is packed at all. Nor is b if a has few rows: then b is larger than all else and read only
+once or twice.
 
 NumPy's own product would start the threads of its BLAS, which then fight with Numba's; only for
 small products, which it does in the calling thread, it is used, being sooner begun.
 """
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -19,7 +21,16 @@ from numba import int64
 from numpy import ndarray
 
 from .. import buffers, jit
-from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_tile
+from ..microkernel import (
+    DOT_COLUMNS,
+    DOT_ROWS,
+    ROWS,
+    VECTORS,
+    copy_panel,
+    lanes,
+    multiply_rows,
+    multiply_tile,
+)
 from ..tiling import even_split, round_up
 from ..transpose import transposed
 from . import SMALL
@@ -29,6 +40,9 @@ DEPTH = 256  # of K, packed at once: 256 x 2 vectors, 16 KiB with AVX2
 MOST_ROWS, MOST_PANELS = 128, 10  # of c in one task
 STREAM_ROWS = 2 * ROWS  # up to so many rows of a, b is not packed: it is used too rarely for that
 STREAM, STREAM_DEPTH = 512, 16  # columns and rows of b read at once
+DOT_DEPTH = 1024  # of K at once: the rows of a tile fit the first-level cache
+DOT_BLOCK = 32 * DOT_DEPTH  # numbers of a: if it has few rows, more of them are taken
+DOT_MOST_ROWS, DOT_MOST_COLUMNS = 96, 256  # of c in one task: its rows of a fit the second level
 LEAST_ROWS = 4 * ROWS  # below that, packing b would take longer than multiplying it
 TASKS, TASK_FLOPS = 32, 4_000_000  # so many tasks, unless they would be smaller than this
 
@@ -54,6 +68,9 @@ def matmul(a: ndarray, b: ndarray) -> ndarray:
     else:
         a, b = a[None], b[None]
     a, b = (x if _in_elements(x) else x.copy() for x in (a, b))
+    if a.strides[2] == b.strides[1] == a.itemsize:
+        _multiply_rows(a, b.swapaxes(1, 2), products)
+        return c
     if b.strides[2] != b.itemsize and (a.strides[1] == a.itemsize or N > M):
         # Columns of b are long, rows are not. c.T = b.T @ a.T packs a instead, or packs less often.
         a, b, products = b.swapaxes(1, 2), a.swapaxes(1, 2), products.swapaxes(1, 2)
@@ -62,7 +79,94 @@ def matmul(a: ndarray, b: ndarray) -> ndarray:
 
 
 def _in_elements(x: ndarray) -> bool:
-    return x.flags.aligned and all(stride % x.itemsize == 0 for stride in x.strides)
+    flags = x.flags
+    return flags.aligned and (
+        flags.c_contiguous
+        or flags.f_contiguous
+        or all(stride % x.itemsize == 0 for stride in x.strides)
+    )
+
+
+def _multiply_rows(a: ndarray, b: ndarray, c: ndarray) -> None:
+    """c (batch, M, N) = a (batch, M, K) times b (batch, N, K) transposed; rows without gaps."""
+    batch, M, N = c.shape
+    K = a.shape[2]
+    tasks, rows, columns, depth = _rows_cut(batch, M, N, K)
+    _multiply_rows_task(
+        tasks, a, b, c, rows, columns, depth, lanes(a.dtype), nanoseconds=c.size * K / 50
+    )
+
+
+@lru_cache(maxsize=None)
+def _rows_cut(batch: int, M: int, N: int, K: int) -> tuple[int, int, int, int]:
+    """(tasks, rows and columns of c in one, how much of K it takes at once)."""
+    rows, columns = even_split(M, DOT_MOST_ROWS), even_split(N, DOT_MOST_COLUMNS)
+    pieces = batch * -(-M // rows)  # of which each is cut into some columns
+    wanted = min(TASKS, 2 * batch * M * N * K // TASK_FLOPS)
+    if pieces * -(-N // columns) < wanted:
+        columns = -(-N // -(-wanted // pieces))
+    columns = round_up(columns, DOT_COLUMNS)
+    return pieces * -(-N // columns), rows, columns, min(K, max(DOT_DEPTH, DOT_BLOCK // M))
+
+
+@jit.kernel(
+    lambda T: (
+        jit.read_only(T[:, :, :]),
+        jit.read_only(T[:, :, :]),
+        T[:, :, ::1],
+        int64,
+        int64,
+        int64,
+        int64,
+    )
+)
+def _multiply_rows_task(task, a, b, c, rows, columns, depth, lanes):
+    """c[n, m : m + rows, j : j + columns] of one product of the batch."""
+    _, M, N = c.shape
+    K = a.shape[2]
+    task, j_block = divmod(task, -(-N // columns))
+    n, m_block = divmod(task, -(-M // rows))
+    m_first, j_first = m_block * rows, j_block * columns
+    m_last, j_last = min(m_first + rows, M), min(j_first + columns, N)
+    a_row, b_row = a.strides[1] // a.itemsize, b.strides[1] // b.itemsize
+    a_item, b_item = n * (a.strides[0] // a.itemsize), n * (b.strides[0] // b.itemsize)
+    c_row = c.strides[1] // c.itemsize
+    a_rows, b_rows = np.empty(DOT_ROWS, np.int64), np.empty(DOT_COLUMNS, np.int64)
+    tile = np.empty(DOT_ROWS * DOT_COLUMNS, c.dtype)  # for what lies across the edge of c
+    for first in range(0, K, depth):
+        last = min(first + depth, K)
+        steps = (last - first) // lanes
+        rest = first + steps * lanes
+        for j in range(j_first, j_last, DOT_COLUMNS):
+            width = min(DOT_COLUMNS, j_last - j)
+            for i in range(DOT_COLUMNS):  # rows beyond the last repeat it
+                b_rows[i] = min(j + i, N - 1) * b_row
+            m = m_first
+            while m < m_last:
+                height = 1 if m == m_last - 1 else DOT_ROWS
+                count = min(height, m_last - m)
+                for i in range(height):
+                    a_rows[i] = min(m + i, m_last - 1) * a_row
+                if steps and count == height and width == DOT_COLUMNS:
+                    multiply_rows(
+                        height, a, a_item + first, a_rows, b, b_item + first, b_rows,
+                        c, (n * M + m) * c_row + j, c_row, steps, first,
+                    )  # fmt: skip
+                else:
+                    if steps:
+                        multiply_rows(
+                            height, a, a_item + first, a_rows, b, b_item + first, b_rows,
+                            tile, 0, DOT_COLUMNS, steps, 0,
+                        )  # fmt: skip
+                    for i in range(count):
+                        for l in range(width):
+                            total = tile[i * DOT_COLUMNS + l] if steps else 0
+                            c[n, m + i, j + l] = total + (c[n, m + i, j + l] if first else 0)
+                for k in range(rest, last):
+                    for i in range(count):
+                        for l in range(width):
+                            c[n, m + i, j + l] += a[n, m + i, k] * b[n, j + l, k]
+                m += height
 
 
 def _multiply(a: ndarray, b: ndarray, c: ndarray) -> None:
@@ -84,7 +188,9 @@ def _multiply(a: ndarray, b: ndarray, c: ndarray) -> None:
             break
     if rows < M and b.strides[2] != b.itemsize and b.swapaxes(1, 2).flags.c_contiguous:
         b = transposed(b.swapaxes(1, 2))  # packed by several tasks: turn it once
-    _multiply_task(tasks, a, b, c, rows, panels * panel, lanes(a.dtype))
+    _multiply_task(
+        tasks, a, b, c, rows, panels * panel, lanes(a.dtype), nanoseconds=c.size * a.shape[2] / 50
+    )
 
 
 @jit.kernel(

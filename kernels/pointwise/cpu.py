@@ -12,7 +12,8 @@ import numpy as np
 from numba import float64
 from numpy import ndarray
 
-from .. import jit
+from .. import buffers, jit
+from ..layout import channels_innermost, from_memory, to_memory
 
 TASK_NUMBERS = 8192
 
@@ -42,6 +43,16 @@ def tanh(x: ndarray) -> ndarray:
     return _apply(_tanh_task, x, 2.0) if x.dtype == np.float32 else np.tanh(x)
 
 
+def tanh_backward(dy: ndarray, y: ndarray) -> ndarray:
+    """dx = dy - dy y^2, like y = tanh(x)."""
+    inner = channels_innermost(y)
+    y, dy = jit.dense(to_memory(y, inner), to_memory(dy, inner))
+    dx = buffers.empty_like(y)
+    flat = dy.reshape(-1), y.reshape(-1), dx.reshape(-1)
+    _tanh_backward_task(-(-y.size // TASK_NUMBERS), *flat, nanoseconds=y.size / 3)
+    return from_memory(dx, inner)
+
+
 def erf(x: ndarray) -> ndarray:
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x; any strides."""
     jit.check_dtypes(x)
@@ -50,13 +61,17 @@ def erf(x: ndarray) -> ndarray:
 
 def _apply(kernel: jit.Kernel, x: ndarray, nanoseconds: float) -> ndarray:
     """The function of every element, in an array that lies as x does (if x has no gaps)."""
-    y = np.empty_like(x)
-    if x.strides != y.strides or not x.flags.aligned:
-        x = x.copy(order="K")
-    flat = x.ravel(order="K")
+    inner = channels_innermost(x)
+    memory = to_memory(x, inner)
+    if memory.flags.c_contiguous and memory.flags.aligned:
+        y = buffers.empty_like(memory)
+    else:
+        memory, inner = x.copy(order="K"), False
+        y = np.empty_like(memory)
     tasks = -(-x.size // TASK_NUMBERS)
-    kernel(tasks, flat, y.ravel(order="K"), nanoseconds=nanoseconds * x.size)
-    return y
+    flat = memory.ravel(order="K"), y.ravel(order="K")
+    kernel(tasks, *flat, nanoseconds=nanoseconds * x.size)
+    return from_memory(y, inner)
 
 
 @jit.kernel(lambda T: (jit.read_only(T[::1]), T[::1]))
@@ -70,6 +85,14 @@ def _tanh_task(task, x, y):
         q = TANH_Q[4] + u * TANH_Q[5]
         q = TANH_Q[0] + u * (TANH_Q[1] + u * (TANH_Q[2] + u * (TANH_Q[3] + u * q)))
         y[i] = z * p / q
+
+
+@jit.kernel(lambda T: (T[::1], T[::1], T[::1]))
+def _tanh_backward_task(task, dy, y, dx):
+    here = slice(task * TASK_NUMBERS, (task + 1) * TASK_NUMBERS)
+    dy, y, dx = dy[here], y[here], dx[here]
+    for i in range(len(y)):
+        dx[i] = dy[i] - y[i] * y[i] * dy[i]
 
 
 @jit.kernel(lambda T: (jit.read_only(T[::1]), T[::1]))

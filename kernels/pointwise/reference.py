@@ -1,4 +1,4 @@
-"""tanh by NumPy, and erf by the standard library, element by element."""
+"""tanh and its derivative by NumPy, and erf by the standard library, element by element."""
 
 import math
 
@@ -9,6 +9,13 @@ from numpy import ndarray
 def tanh(x: ndarray) -> ndarray:
     """The hyperbolic tangent; x may be a view with any strides."""
     return np.tanh(x)
+
+
+def tanh_backward(dy: ndarray, y: ndarray) -> ndarray:
+    """dx = dy - dy y^2, like y = tanh(x)."""
+    dx = np.multiply(y, y)
+    dx *= dy
+    return np.subtract(dy, dx, out=dx)
 
 
 def erf(x: ndarray) -> ndarray:

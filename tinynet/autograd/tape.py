@@ -217,6 +217,8 @@ def holds(function: Any) -> bool:
         except ValueError:  # a name bound later, or never
             continue
         kind = value.__class__
+        if kind is Tensor:  # the usual case
+            return True
         if kind in PLAIN:
             continue
         if kind is tuple:
@@ -304,12 +306,26 @@ def differentiable(
                 record(operation, (x, y), pullbacks, result)
             return result
 
+    elif view:
+
+        @functools.wraps(function)
+        def operation(x: Any, **parameters: Any) -> Any:
+            if x.array.ndim == 4:
+                layout.settle(x)
+            value, pullbacks = function(x, **parameters)
+            result = new(Tensor)
+            result.array = value if value.__class__ is np.ndarray else as_array(value)
+            if layout.seen[0]:
+                layout.follow(result, (x,))
+            if mode.enabled:
+                record(operation, (x,), pullbacks, result)
+            share(x, result, operation, parameters)
+            return result
+
     else:
 
         @functools.wraps(function)
         def operation(*inputs: Any, **parameters: Any) -> Any:
-            if view:
-                layout.settle(inputs[0])
             try:
                 value, pullbacks = function(*inputs, **parameters)
             except TypeError:
@@ -330,8 +346,6 @@ def differentiable(
                 layout.follow(result, inputs)
             if mode.enabled:
                 record(operation, inputs, pullbacks, result)
-            if view:
-                share(inputs[0], result, operation, parameters)
             return result
 
     def exchange(other: Any) -> Any:
@@ -433,7 +447,7 @@ def share(source: TensorBase, view: Any, operation: Any, parameters: dict[str, A
     view._base = source if source._base is None else source._base
     view._rebased_at = storage.rebased_at
     view._replay = (operation, parameters, source._replay, mode.enabled)
-    if layout.lies_channels_last(view.array):
+    if y.ndim == 4 and layout.lies_channels_last(y):
         layout.seen[0] = True
 
 

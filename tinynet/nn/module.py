@@ -201,10 +201,14 @@ class Module:
     # -------------------------------------------------------------------------------- attributes
 
     def __getattr__(self, name: str) -> Any:
-        for kind in ("_parameters", "_buffers", "_modules"):
-            members = self.__dict__.get(kind)
-            if members is not None and name in members:
-                return members[name]
+        own = self.__dict__
+        if "_modules" in own:  # else Module.__init__ has not run yet
+            if name in own["_parameters"]:
+                return own["_parameters"][name]
+            if name in own["_buffers"]:
+                return own["_buffers"][name]
+            if name in own["_modules"]:
+                return own["_modules"][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:

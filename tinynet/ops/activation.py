@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,18 @@ from ..device import xp_of
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-SMALL = 2**14  # elements up to which NumPy is done before a kernel has begun
+SMALL = 2**10  # elements up to which NumPy is done before a kernel has begun
+
+
+@functools.cache
+def _zero(dtype: Any) -> Any:
+    """0 as an array without dimensions, which NumPy takes sooner than a number."""
+    return np.zeros((), dtype)
+
+
+def _for_kernel(a: Any) -> bool:
+    """True for an array that a kernel is better at than NumPy, or that NumPy cannot take."""
+    return a.__class__ is not np.ndarray or (a.size > SMALL and a.dtype.char in "fd")
 
 
 @differentiable
@@ -27,10 +39,9 @@ def relu(x: Tensor) -> Any:
     The derivative is read off the output, so an in-place ReLU needs no copy of its input.
     """
     a = x.array
-    if a.size > SMALL and a.dtype.char in "fd":
-        value = kernels.of(a).activation.relu(a)
-    else:
-        value = np.maximum(a, a.dtype.type(0))  # for NumPy faster than a Python number
+    value = (
+        kernels.of(a).activation.relu(a) if _for_kernel(a) else np.maximum(a, _zero(a.dtype))
+    )
     return value, (lambda dy, y: relu_backward(dy, y),)
 
 
@@ -38,10 +49,10 @@ def relu(x: Tensor) -> Any:
 def relu_over(x: Tensor) -> Any:
     """`relu`, written over x: only for `relu_`, which tells the tape."""
     a = x.array
-    if a.size > SMALL and a.dtype.char in "fd":
+    if _for_kernel(a):
         kernels.of(a).activation.relu(a, a)
     else:
-        np.maximum(a, a.dtype.type(0), out=a)
+        np.maximum(a, _zero(a.dtype), out=a)
     return a, (lambda dy, y: relu_backward(dy, y),)
 
 
@@ -58,10 +69,11 @@ rectified.__name__ = "relu"
 def relu_backward(dy: Tensor, y: Tensor) -> Any:
     """dy where y > 0 (or NaN), else 0; it does not change with y."""
     a, b = dy.array, y.array
-    if a.size > SMALL and a.dtype.char in "fd":
+    if _for_kernel(a):
         dx = kernels.of(a, b).activation.relu_backward(a, b)
     else:
-        dx = xp_of(a).where(b <= 0, a.dtype.type(0), a)
+        zero = _zero(a.dtype)
+        dx = np.where(b <= zero, zero, a)
     return dx, (lambda g: relu_backward(g, y), None)
 
 

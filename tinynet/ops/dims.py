@@ -87,7 +87,11 @@ def takes_sizes(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def complete(sizes: Sequence[int], old: tuple[int, ...], name: str) -> tuple[int, ...]:
     """`sizes` with its -1, if it has one, replaced so that it holds as many elements as `old`."""
-    sizes = tuple(sizes)
+    return _complete(tuple(sizes), old, name)
+
+
+@functools.lru_cache(maxsize=1024)  # a program reshapes the same few shapes again and again
+def _complete(sizes: tuple[int, ...], old: tuple[int, ...], name: str) -> tuple[int, ...]:
     if math.prod(sizes) == math.prod(old) and min(sizes, default=0) >= 0:
         return sizes
     unknown = [i for i, n in enumerate(sizes) if n == -1]

@@ -19,6 +19,11 @@ from ..kernels.pointwise import SMALL
 from .arithmetic import floating
 
 
+def _for_kernel(a: Any) -> bool:
+    """True for an array for which it is worth calling a kernel."""
+    return a.size > SMALL and a.dtype.char == "f"
+
+
 def of_floats(operation: Any) -> Any:
     """The public form: integers and booleans are converted first."""
 
@@ -105,18 +110,22 @@ def square(input: Any) -> Any:
 @differentiable
 def tanh(x):
     a = x.array
-    large = a.size > SMALL and a.dtype.char == "f"
-    y = kernels.of(a).pointwise.tanh(a) if large else np.tanh(a)
+    y = kernels.of(a).pointwise.tanh(a) if _for_kernel(a) else np.tanh(a)
     return y, (lambda dy, y: tanh_backward(dy, y),)
 
 
 @differentiable
 def tanh_backward(dy, y):
     """dy (1 - y^2), in one operation: small networks take this step often."""
-    # As dy - dy y^2: a number among the operands would cost NumPy more than a small array.
-    dx = as_array(y.array * y.array)
-    dx *= dy.array
-    return np.subtract(dy.array, dx, out=dx), (
+    a = dy.array
+    if _for_kernel(a):
+        dx = kernels.of(a, y.array).pointwise.tanh_backward(a, y.array)
+    else:
+        # As dy - dy y^2: a number among the operands would cost NumPy more than a small array.
+        dx = as_array(y.array * y.array)
+        dx *= a
+        dx = np.subtract(a, dx, out=dx)
+    return dx, (
         lambda g: tanh_backward(g, y),
         lambda g: g * dy * y * -2,
     )

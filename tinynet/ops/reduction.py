@@ -66,16 +66,17 @@ def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any =
         C = a.shape[1]
         total = sum_array(a.transpose(0, 2, 3, 1).reshape(-1, C), (0,), False, dtype)
         return total.reshape(1, C, 1, 1) if keepdim else total
-    if a.size >= LONG and a.dtype == np.float32 and dtype is None and a.ndim > 1 and dims:
-        longest = builtins.max(dims, key=lambda i: a.shape[i])
-        n = a.shape[longest]
-        nearest = builtins.min(range(a.ndim), key=lambda i: (a.shape[i] == 1, abs(a.strides[i])))
-        if n >= LONG and longest != nearest and nearest not in dims:
+    shape = a.shape
+    n = builtins.max([shape[i] for i in dims], default=0)
+    if n >= LONG and a.dtype == np.float32 and dtype is None and a.ndim > 1:
+        longest = next(i for i in dims if shape[i] == n)
+        nearest = builtins.min(range(a.ndim), key=lambda i: (shape[i] == 1, abs(a.strides[i])))
+        if longest != nearest and nearest not in dims:
             block = math.isqrt(n)
             key = [slice(None)] * a.ndim
             key[longest] = slice(0, n - n % block)
             # Cutting one dimension in two never copies.
-            blocks = a[tuple(key)].reshape(*a.shape[:longest], -1, block, *a.shape[longest + 1 :])
+            blocks = a[tuple(key)].reshape(*shape[:longest], -1, block, *shape[longest + 1 :])
             key[longest] = slice(n - n % block, n)
             partial = blocks.sum(longest + 1)
             return partial.sum(dims, keepdims=keepdim) + a[tuple(key)].sum(dims, keepdims=keepdim)
