@@ -27,7 +27,7 @@ from numba import int64, types
 from numpy import ndarray
 
 from .. import buffers, jit
-from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_tile
+from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_places, multiply_tile
 from ..tiling import even_split, round_up
 from ..transform import transform
 from .dims import Conv2dDims
@@ -300,17 +300,41 @@ def _correlate_task(
         _fill_lines(lines, x, n, h, lines_count, left, lines_width)
     pixels = rows * columns
     tiles = -(-pixels // ROWS)
-    place = np.empty(tiles * ROWS, np.int64)
+    place, y_place = np.empty(tiles * ROWS, np.int64), np.empty(tiles * ROWS, np.int64)
     for i in range(rows):
+        p = plane.y_row + (first + i) * plane.y_row_step
+        line, y_line = i * plane.row_stride * pitch, (n * y_rows + p) * y_columns + plane.y_column
         for j in range(columns):
-            place[i * columns + j] = i * plane.row_stride * pitch + j * plane.column_stride * C
+            place[i * columns + j] = line + j * plane.column_stride * C
+            y_place[i * columns + j] = (y_line + j * plane.y_column_step) * K
     for i in range(pixels, tiles * ROWS):  # beyond the last pixel, repeat it
-        place[i] = place[pixels - 1]
-    sums = np.empty(tiles * ROWS * width, y.dtype)
+        place[i], y_place[i] = place[pixels - 1], y_place[pixels - 1]
     run = S * C
+    # Short sums of whole panels need one loop, and no scratch tile.
+    short = depth <= DEPTH
+    terms = depth if short else 0
+    x_term, w_term = np.empty(terms, np.int64), np.empty(terms, np.int64)
+    for k in range(terms):
+        x_term[k], w_term[k] = k // run * pitch + k % run, k * width
+    whole = K // width if short else 0
+    sums = np.empty(tiles * ROWS * width if whole < panels else 0, y.dtype)
     outer = min(R, max(1, DEPTH // run))  # rows of the filter at once, or parts of one row
     inner = run if outer > 1 else DEPTH
     for panel in range(split * panels // splits, (split + 1) * panels // splits):
+        if panel < whole:
+            if inside:
+                multiply_places(
+                    width // lanes, x, ((n * H + h) * W + left) * C, place, x_term,
+                    w, panel * depth * width, w_term, y, panel * width, y_place,
+                    bias, panel * width, depth, tiles,
+                )  # fmt: skip
+            else:
+                multiply_places(
+                    width // lanes, lines, 0, place, x_term,
+                    w, panel * depth * width, w_term, y, panel * width, y_place,
+                    bias, panel * width, depth, tiles,
+                )  # fmt: skip
+            continue
         for r in range(0, R, outer):
             for k in range(0, run, inner):
                 a, b = r * pitch + k, (panel * depth + r * run + k) * width
