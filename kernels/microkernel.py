@@ -186,23 +186,26 @@ def _tile_function(module: ir.Module, number: types.Float, vectors: int) -> ir.F
 
 
 def _places_function(module: ir.Module, number: types.Float, vectors: int) -> ir.Function:
-    """void places(a, row, a_place, b, b_place, c, c_row, start, count, tiles)."""
+    """void places(a, row, a_place, b, b_place, c, c_row, start, start_row, count, tiles)."""
     v = Vectors(module, number)
     name = f"tinynet_places_{v.name}_{ROWS}x{vectors}"
     if name in module.globals:
         return module.globals[name]
     pointer, table = v.number.as_pointer(), INT.as_pointer()
-    arguments = [pointer, table, table, pointer, table, pointer, table, pointer, INT, INT]
+    arguments = [pointer, table, table, pointer, table, pointer, table, pointer, INT, INT, INT]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    a, row, a_place, b, b_place, c, c_row, start, count, tiles = function.args
+    a, row, a_place, b, b_place, c, c_row, start, start_row, count, tiles = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    over = Loop(function, builder, tiles, [row, c_row])
-    row, c_row = over.carried
+    over = Loop(function, builder, tiles, [row, c_row, start])
+    row, c_row, start = over.carried
     rows = [builder.gep(a, [builder.load(builder.gep(row, [constant(i)]))]) for i in range(ROWS)]
-    starts = [v.load(builder, start, constant(j * v.lanes)) for j in range(vectors)]
-    loop = Loop(function, builder, count, starts * ROWS)
+    starts = []
+    for i in range(ROWS):
+        line = builder.gep(start, [builder.mul(start_row, constant(i))])
+        starts += [v.load(builder, line, constant(j * v.lanes)) for j in range(vectors)]
+    loop = Loop(function, builder, count, starts)
     sums = list(loop.carried)
     there = builder.load(builder.gep(a_place, [loop.index]))
     line = builder.gep(b, [builder.load(builder.gep(b_place, [loop.index]))])
@@ -218,6 +221,7 @@ def _places_function(module: ir.Module, number: types.Float, vectors: int) -> ir
         for j in range(vectors):
             v.store(builder, sums[i * vectors + j], to, constant(j * v.lanes))
     following = [builder.gep(table, [constant(ROWS)]) for table in (row, c_row)]
+    following.append(builder.gep(start, [builder.mul(start_row, constant(ROWS))]))
     over.close(function, builder, following)
     builder.ret_void()
     return function
@@ -303,21 +307,22 @@ def multiply_tile(
 @intrinsic
 def multiply_places(
     typing, vectors, a, a_start, row, a_place, b, b_start, b_place,
-    c, c_start, c_row, start, start_start, count, tiles,
+    c, c_start, c_row, start, start_start, start_row, count, tiles,
 ):  # fmt: skip
     """Tiles of short sums, each in one loop, and straight to where they belong:
 
-    c[c_row[i] + j] = start[j] + sum over k < count of a[row[i] + a_place[k]] b[b_place[k] + j]
+    c[c_row[i] + j] = start[i start_row + j]
+                      + sum over k < count of a[row[i] + a_place[k]] b[b_place[k] + j]
 
     for the ROWS rows i of each tile; count and tiles are at least 1. Rows may repeat one another.
     """
     n = types.int64
-    signature = types.void(n, a, n, row, a_place, b, n, b_place, c, n, c_row, start, n, n, n)
+    signature = types.void(n, a, n, row, a_place, b, n, b_place, c, n, c_row, start, n, n, n, n)
 
     def codegen(context, builder, signature, values):
         kinds = signature.args
         vectors, a, a_start, row, a_place, b, b_start, b_place, *rest = values
-        c, c_start, c_row, start, start_start, count, tiles = rest
+        c, c_start, c_row, start, start_start, start_row, count, tiles = rest
         arguments = [
             address(context, builder, kinds[1], a, a_start),
             address(context, builder, kinds[3], row, constant(0)),
@@ -327,6 +332,7 @@ def multiply_places(
             address(context, builder, kinds[8], c, c_start),
             address(context, builder, kinds[10], c_row, constant(0)),
             address(context, builder, kinds[11], start, start_start),
+            start_row,
             count,
             tiles,
         ]

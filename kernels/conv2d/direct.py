@@ -20,6 +20,7 @@ runs over the pixels of all images. These are dealt to a number of chunks that d
 alone, and the chunks' results are added in order.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -120,25 +121,29 @@ def refuses(dims: Conv2dDims) -> str | None:
 def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimate:
     """Multiplications at 42 in a nanosecond, in whole panels, and what is moved around them.
 
-    Beside that a tile of outputs takes 80 ns to begin and to end, which short sums do not hide.
+    Panels of one vector leave the CPU waiting for its sums: 28. Beside that a tile of outputs takes
+    80 ns to begin and to end, which short sums do not hide, or 15 where it goes straight to y.
     """
     C, K, window = dims.C, dims.K, dims.R * dims.S
+    x_pixels, y_pixels = dims.N * dims.H * dims.W, dims.N * dims.P * dims.Q
     width = _width(C if direction == "grad_input" else K, dtype)
+    outputs = y_pixels * K
     if direction == "grad_input":
-        C = round_up(C, width)
+        # Every pixel of dx takes its share of the window, also where that reaches over the edge.
+        multiplications = x_pixels * window // math.prod(dims.stride) * round_up(C, width) * K
+        outputs = x_pixels * C
     else:
-        K = round_up(K, width)
-    pixels = dims.N * dims.P * dims.Q
-    multiplications = pixels * window * C * K
-    terms = {"forward": window * C, "grad_input": window * K, "grad_weight": pixels}[direction]
-    moved = dims.N * dims.H * dims.W * C + pixels * K + window * C * K
-    outputs = dims.N * dims.H * dims.W * C if direction == "grad_input" else pixels * K
+        multiplications = y_pixels * window * C * round_up(K, width)
+    terms = {"forward": window * C, "grad_input": window * K, "grad_weight": y_pixels}[direction]
+    moved = x_pixels * C + y_pixels * K + window * C * K
+    short = direction == "forward" and terms <= DEPTH and K % width == 0
     tiles = 0 if direction == "grad_weight" else outputs / (ROWS * width)
     workspace = window * C * K * dtype.itemsize
+    rate = 42 if width > lanes(dtype) else 28
     return Estimate(
         variant="",
         multiplications=multiplications,
-        nanoseconds=multiplications / 42 + moved / 2 + 80 * tiles + 20_000,
+        nanoseconds=multiplications / rate + moved / 2 + (15 if short else 80) * tiles + 20_000,
         workspace=max(workspace, CHUNK_BYTES) if direction == "grad_weight" else workspace,
         error=summed(terms, dtype),
     )
@@ -326,13 +331,13 @@ def _correlate_task(
                 multiply_places(
                     width // lanes, x, ((n * H + h) * W + left) * C, place, x_term,
                     w, panel * depth * width, w_term, y, panel * width, y_place,
-                    bias, panel * width, depth, tiles,
+                    bias, panel * width, 0, depth, tiles,
                 )  # fmt: skip
             else:
                 multiply_places(
                     width // lanes, lines, 0, place, x_term,
                     w, panel * depth * width, w_term, y, panel * width, y_place,
-                    bias, panel * width, depth, tiles,
+                    bias, panel * width, 0, depth, tiles,
                 )  # fmt: skip
             continue
         for r in range(0, R, outer):
@@ -412,14 +417,18 @@ def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
         for panel in range(split * panels // splits, (split + 1) * panels // splits):
             channel = panel * width
             start = (n * plane.rows + first) * columns * K + channel
-            if channel + width <= K:
-                copy_panel(width // lanes, dy, start, starts, pixels, packed, 0)
-            else:
-                for i in range(pixels):
-                    p, q = divmod(i, columns)
-                    for k in range(width):
-                        known = channel + k < K
-                        packed[i * width + k] = dy[n, first + p, q, channel + k] if known else 0
+            # Whole vectors, which may reach into the next pixel: what is beyond K goes nowhere. But
+            # beyond the last pixel of all there may be no memory.
+            safe = pixels
+            while safe > 0 and start + starts[safe - 1] + width > dy.size:
+                safe -= 1
+            if safe > 0:
+                copy_panel(width // lanes, dy, start, starts, safe, packed, 0)
+            for i in range(safe, pixels):
+                p, q = divmod(i, columns)
+                for k in range(width):
+                    known = channel + k < K
+                    packed[i * width + k] = dy[n, first + p, q, channel + k] if known else 0
             for j in range(0, terms, ROWS):
                 c = ((chunk * panels + panel) * height + j) * width
                 if inside:
