@@ -194,6 +194,48 @@ def _tile_function(module: ir.Module, number: types.Float, vectors: int) -> ir.F
     return function
 
 
+def _places_function(module: ir.Module, number: types.Float, vectors: int) -> ir.Function:
+    """void places(a, row, a_place, b, b_place, c, c_row, start, start_row, count, tiles)."""
+    v = Vectors(module, number)
+    name = f"tinynet_places_{v.name}_{ROWS}x{vectors}"
+    if name in module.globals:
+        return module.globals[name]
+    pointer, table = v.number.as_pointer(), INT.as_pointer()
+    arguments = [pointer, table, table, pointer, table, pointer, table, pointer, INT, INT, INT]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    a, row, a_place, b, b_place, c, c_row, start, start_row, count, tiles = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    over = Loop(function, builder, tiles, [row, c_row, start])
+    row, c_row, start = over.carried
+    rows = [builder.gep(a, [builder.load(builder.gep(row, [constant(i)]))]) for i in range(ROWS)]
+    starts = []
+    for i in range(ROWS):
+        line = builder.gep(start, [builder.mul(start_row, constant(i))])
+        starts += [v.load(builder, line, constant(j * v.lanes)) for j in range(vectors)]
+    loop = Loop(function, builder, count, starts)
+    sums = list(loop.carried)
+    there = builder.load(builder.gep(a_place, [loop.index]))
+    line = builder.gep(b, [builder.load(builder.gep(b_place, [loop.index]))])
+    b_vectors = [v.load(builder, line, constant(j * v.lanes)) for j in range(vectors)]
+    for i in range(ROWS):
+        number_of_a = v.broadcast(builder, rows[i], there)
+        for j in range(vectors):
+            place = i * vectors + j
+            sums[place] = builder.call(v.multiply_add, [number_of_a, b_vectors[j], sums[place]])
+    loop.close(function, builder, sums)
+    for i in range(ROWS):
+        to = builder.gep(c, [builder.load(builder.gep(c_row, [constant(i)]))])
+        for j in range(vectors):
+            v.store(builder, sums[i * vectors + j], to, constant(j * v.lanes))
+    following = [builder.gep(table, [constant(ROWS)]) for table in (row, c_row)]
+    following.append(builder.gep(start, [builder.mul(start_row, constant(ROWS))]))
+    over.close(function, builder, following)
+    builder.ret_void()
+    return function
+
+
 def _copy_function(module: ir.Module, number: types.Float, vectors: int) -> ir.Function:
     """void copy(source, start, count, panel): panel[k, :] = source[start[k] :]."""
     v = Vectors(module, number)
@@ -352,6 +394,44 @@ def multiply_tile(
             accumulate,
         ]
         _call_for_size(builder, _tile_function, WIDTHS, kinds[9].dtype, vectors, arguments)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def multiply_places(
+    typing, vectors, a, a_start, row, a_place, b, b_start, b_place,
+    c, c_start, c_row, start, start_start, start_row, count, tiles,
+):  # fmt: skip
+    """Tiles of short sums, each in one loop, and straight to where they belong:
+
+    c[c_row[i] + j] = start[i start_row + j]
+                      + sum over k < count of a[row[i] + a_place[k]] b[b_place[k] + j]
+
+    for the ROWS rows i of each tile; count and tiles are at least 1. Rows may repeat one another.
+    """
+    n = types.int64
+    signature = types.void(n, a, n, row, a_place, b, n, b_place, c, n, c_row, start, n, n, n, n)
+
+    def codegen(context, builder, signature, values):
+        kinds = signature.args
+        vectors, a, a_start, row, a_place, b, b_start, b_place, *rest = values
+        c, c_start, c_row, start, start_start, start_row, count, tiles = rest
+        arguments = [
+            address(context, builder, kinds[1], a, a_start),
+            address(context, builder, kinds[3], row, constant(0)),
+            address(context, builder, kinds[4], a_place, constant(0)),
+            address(context, builder, kinds[5], b, b_start),
+            address(context, builder, kinds[7], b_place, constant(0)),
+            address(context, builder, kinds[8], c, c_start),
+            address(context, builder, kinds[10], c_row, constant(0)),
+            address(context, builder, kinds[11], start, start_start),
+            start_row,
+            count,
+            tiles,
+        ]
+        _call_for_size(builder, _places_function, WIDTHS, kinds[8].dtype, vectors, arguments)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -246,6 +246,8 @@ class profile(observe.Observer):
     with_stack: keep the caller's line of each operation.
     """
 
+    as_written = False  # the time goes where it goes without a profile
+
     def __init__(self, *, record_shapes: bool = True, with_stack: bool = True) -> None:
         self.record_shapes, self.with_stack = record_shapes, with_stack
         self._events: list[Event] = []

@@ -20,6 +20,7 @@ runs over the pixels of all images. These are dealt to a number of chunks that d
 alone, and the chunks' results are added in order.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from numba import int64, types
 from numpy import ndarray
 
 from .. import buffers, jit
-from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_tile
+from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_places, multiply_tile
 from ..tiling import even_split, round_up
 from ..transform import transform
 from .dims import Conv2dDims
@@ -120,25 +121,29 @@ def refuses(dims: Conv2dDims) -> str | None:
 def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimate:
     """Multiplications at 42 in a nanosecond, in whole panels, and what is moved around them.
 
-    Beside that a tile of outputs takes 80 ns to begin and to end, which short sums do not hide.
+    Panels of one vector leave the CPU waiting for its sums: 28. Beside that a tile of outputs takes
+    80 ns to begin and to end, which short sums do not hide, or 15 where it goes straight to y.
     """
     C, K, window = dims.C, dims.K, dims.R * dims.S
+    x_pixels, y_pixels = dims.N * dims.H * dims.W, dims.N * dims.P * dims.Q
     width = _width(C if direction == "grad_input" else K, dtype)
+    outputs = y_pixels * K
     if direction == "grad_input":
-        C = round_up(C, width)
+        # Every pixel of dx takes its share of the window, also where that reaches over the edge.
+        multiplications = x_pixels * window // math.prod(dims.stride) * round_up(C, width) * K
+        outputs = x_pixels * C
     else:
-        K = round_up(K, width)
-    pixels = dims.N * dims.P * dims.Q
-    multiplications = pixels * window * C * K
-    terms = {"forward": window * C, "grad_input": window * K, "grad_weight": pixels}[direction]
-    moved = dims.N * dims.H * dims.W * C + pixels * K + window * C * K
-    outputs = dims.N * dims.H * dims.W * C if direction == "grad_input" else pixels * K
+        multiplications = y_pixels * window * C * round_up(K, width)
+    terms = {"forward": window * C, "grad_input": window * K, "grad_weight": y_pixels}[direction]
+    moved = x_pixels * C + y_pixels * K + window * C * K
+    short = direction == "forward" and terms <= DEPTH and K % width == 0
     tiles = 0 if direction == "grad_weight" else outputs / (ROWS * width)
     workspace = window * C * K * dtype.itemsize
+    rate = 42 if width > lanes(dtype) else 28
     return Estimate(
         variant="",
         multiplications=multiplications,
-        nanoseconds=multiplications / 42 + moved / 2 + 80 * tiles + 20_000,
+        nanoseconds=multiplications / rate + moved / 2 + (15 if short else 80) * tiles + 20_000,
         workspace=max(workspace, CHUNK_BYTES) if direction == "grad_weight" else workspace,
         error=summed(terms, dtype),
     )
@@ -300,17 +305,41 @@ def _correlate_task(
         _fill_lines(lines, x, n, h, lines_count, left, lines_width)
     pixels = rows * columns
     tiles = -(-pixels // ROWS)
-    place = np.empty(tiles * ROWS, np.int64)
+    place, y_place = np.empty(tiles * ROWS, np.int64), np.empty(tiles * ROWS, np.int64)
     for i in range(rows):
+        p = plane.y_row + (first + i) * plane.y_row_step
+        line, y_line = i * plane.row_stride * pitch, (n * y_rows + p) * y_columns + plane.y_column
         for j in range(columns):
-            place[i * columns + j] = i * plane.row_stride * pitch + j * plane.column_stride * C
+            place[i * columns + j] = line + j * plane.column_stride * C
+            y_place[i * columns + j] = (y_line + j * plane.y_column_step) * K
     for i in range(pixels, tiles * ROWS):  # beyond the last pixel, repeat it
-        place[i] = place[pixels - 1]
-    sums = np.empty(tiles * ROWS * width, y.dtype)
+        place[i], y_place[i] = place[pixels - 1], y_place[pixels - 1]
     run = S * C
+    # Short sums of whole panels need one loop, and no scratch tile.
+    short = depth <= DEPTH
+    terms = depth if short else 0
+    x_term, w_term = np.empty(terms, np.int64), np.empty(terms, np.int64)
+    for k in range(terms):
+        x_term[k], w_term[k] = k // run * pitch + k % run, k * width
+    whole = K // width if short else 0
+    sums = np.empty(tiles * ROWS * width if whole < panels else 0, y.dtype)
     outer = min(R, max(1, DEPTH // run))  # rows of the filter at once, or parts of one row
     inner = run if outer > 1 else DEPTH
     for panel in range(split * panels // splits, (split + 1) * panels // splits):
+        if panel < whole:
+            if inside:
+                multiply_places(
+                    width // lanes, x, ((n * H + h) * W + left) * C, place, x_term,
+                    w, panel * depth * width, w_term, y, panel * width, y_place,
+                    bias, panel * width, 0, depth, tiles,
+                )  # fmt: skip
+            else:
+                multiply_places(
+                    width // lanes, lines, 0, place, x_term,
+                    w, panel * depth * width, w_term, y, panel * width, y_place,
+                    bias, panel * width, 0, depth, tiles,
+                )  # fmt: skip
+            continue
         for r in range(0, R, outer):
             for k in range(0, run, inner):
                 a, b = r * pitch + k, (panel * depth + r * run + k) * width
@@ -388,14 +417,18 @@ def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
         for panel in range(split * panels // splits, (split + 1) * panels // splits):
             channel = panel * width
             start = (n * plane.rows + first) * columns * K + channel
-            if channel + width <= K:
-                copy_panel(width // lanes, dy, start, starts, pixels, packed, 0)
-            else:
-                for i in range(pixels):
-                    p, q = divmod(i, columns)
-                    for k in range(width):
-                        known = channel + k < K
-                        packed[i * width + k] = dy[n, first + p, q, channel + k] if known else 0
+            # Whole vectors, which may reach into the next pixel: what is beyond K goes nowhere. But
+            # beyond the last pixel of all there may be no memory.
+            safe = pixels
+            while safe > 0 and start + starts[safe - 1] + width > dy.size:
+                safe -= 1
+            if safe > 0:
+                copy_panel(width // lanes, dy, start, starts, safe, packed, 0)
+            for i in range(safe, pixels):
+                p, q = divmod(i, columns)
+                for k in range(width):
+                    known = channel + k < K
+                    packed[i * width + k] = dy[n, first + p, q, channel + k] if known else 0
             for j in range(0, terms, ROWS):
                 c = ((chunk * panels + panel) * height + j) * width
                 if inside:

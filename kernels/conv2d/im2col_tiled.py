@@ -22,6 +22,7 @@ grid where they lie; columns are the filters. The images are dealt to a number o
 depends on the shape alone, and the chunks' results are added in order.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ from numba import int64, types
 from numpy import ndarray
 
 from .. import buffers, jit
-from ..microkernel import BYTES, ROWS, VECTORS, copy_panel, lanes, multiply_tile
+from ..microkernel import BYTES, ROWS, VECTORS, copy_panel, lanes, multiply_places, multiply_tile
 from ..tiling import even_split, round_up
 from .dims import Conv2dDims
 from .estimate import Direction, Estimate, summed
@@ -38,6 +39,8 @@ from .estimate import Direction, Estimate, summed
 # Sizes of what a task keeps in the caches; the products are equally right with any others.
 TILE_ROWS = 256  # rows of the column tile: 256 x 2 vectors, 32 KiB with AVX-512
 TASK_PIXELS = 1024  # outputs of one task in one filter
+FEW = 6 * ROWS  # filters for which no column tile is made, if the grid takes at most
+GRID = 128 * 1024  # bytes
 TASK_SUMS = 128 * 1024  # outputs of one task in all its filters
 WEIGHT_PIXELS = 256  # outputs whose dy is transposed at once in grad_weight
 WEIGHT_CHANNELS = 32  # channels of one task in grad_weight
@@ -110,10 +113,11 @@ def refuses(dims: Conv2dDims) -> None:
 def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimate:
     """Multiplications at 32 in a nanosecond, and making the columns, which is as 12 filters more.
 
+    Few filters read their columns off the grid, in whole tiles of filters and of outputs.
     It wants images as (N, C, H, W), so they are turned if the rest of a network has them otherwise.
     """
     channels, filters = dims.C // dims.groups, dims.K // dims.groups
-    shared = channels if direction == "grad_input" else filters
+    made = channels if direction == "grad_input" else filters
     multiplications = dims.flops // 2
     moved = dims.N * (dims.C * dims.H * dims.W + dims.K * dims.P * dims.Q)
     terms = {
@@ -121,10 +125,22 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
         "grad_input": filters * dims.R * dims.S,
         "grad_weight": dims.N * dims.P * dims.Q,
     }[direction]
+    if direction != "grad_weight" and made <= FEW:
+        pixels, columns = dims.N * dims.P * dims.Q, dims.Q
+        if direction == "grad_input":
+            pixels = dims.N * dims.H * dims.W // math.prod(dims.stride)
+            columns = -(-dims.W // dims.stride[1])
+        panel = VECTORS * lanes(dtype)
+        reach = -(-(dims.S - 1) * dims.dilation[1] // dims.stride[1])
+        taken = columns + reach if columns < panel else round_up(columns, panel)
+        multiplications = pixels * terms * dims.groups * round_up(made, ROWS) * taken // columns
+        products = multiplications / 36
+    else:
+        products = multiplications / 32 * (1 + 12 / max(1, made))
     return Estimate(
         variant="",
         multiplications=multiplications,
-        nanoseconds=multiplications / 32 * (1 + 12 / max(1, shared)) + moved + 20_000,
+        nanoseconds=products + moved + 20_000,
         workspace=TILE_ROWS * VECTORS * BYTES,
         error=summed(terms, dtype),
     )
@@ -222,8 +238,12 @@ def _correlate(
     tasks = N * groups * -(-P // rows) * -(-Q // columns)
     depth = max(2 * ROWS, min(TASK_SUMS // (rows * columns), filters * tasks // TASKS))
     depth = round_up(even_split(filters, depth), ROWS)
-    channels = even_split(x.shape[1] // groups, max(1, TILE_ROWS // len(taps.shifts)))
+    channels = x.shape[1] // groups
     plan, starts = taps.plan(start, rows, columns, channels, x.dtype)
+    grid = channels * len(taps.phases) * plan.grid_rows * plan.width * x.itemsize
+    if depth > FEW or grid > GRID:
+        channels = even_split(channels, max(1, TILE_ROWS // len(taps.shifts)))
+        plan, starts = taps.plan(start, rows, columns, channels, x.dtype)
     if bias is None:
         bias = np.zeros(groups * filters, x.dtype)
     tasks *= -(-filters // depth)
@@ -258,9 +278,19 @@ def _correlate_task(task, x, w, bias, y, phases, starts, plan, depth):
     panels = -(-vectors // VECTORS)
     line = vectors * plan.lanes
     grid = _empty_grid(x, phases, plan)
-    tile = np.empty(len(starts) * VECTORS * plan.lanes, x.dtype)
+    few = depth <= FEW and C <= plan.channels
+    if few:
+        _fill_grid(grid, x, n, group * C, C, p, q, phases, plan)
+        filters_here = group * filters + k_first, depth
+        if y.strides[3] == y.itemsize and columns >= VECTORS * plan.lanes:
+            _correlate_rows(grid, w, bias, y, starts, plan, filters_here, n, p, q, rows, columns)
+            return
+    tile = np.empty(0 if few else len(starts) * VECTORS * plan.lanes, x.dtype)
     sums = np.empty(-(-depth // ROWS) * ROWS * line, x.dtype)
     row = np.empty(ROWS, np.int64)
+    if few:
+        _correlate_line(grid, w, sums, starts, plan, filters_here, vectors)
+        C = 0  # the channels are all done
     for c in range(0, C, plan.channels):
         channels = min(plan.channels, C - c)
         _fill_grid(grid, x, n, group * C + c, channels, p, q, phases, plan)
@@ -283,6 +313,51 @@ def _correlate_task(task, x, w, bias, y, phases, starts, plan, depth):
             outputs, values = y[n, channel, p + i, q:], sums[start : start + columns]
             for j in range(columns):
                 outputs[j] = values[j] + bias[channel]
+
+
+@jit.inline
+def _correlate_rows(grid, w, bias, y, starts, plan, filters, n, p, q, rows, columns):
+    """y at some rows from a few filters (first, how many): a full panel of outputs at a time.
+
+    The columns are read where they lie on the grid. The last panel of a row may overlap.
+    """
+    first, depth = filters
+    J, width = w.shape[2], VECTORS * plan.lanes
+    tiles = -(-depth // ROWS)
+    w_row, y_row = np.empty(tiles * ROWS, np.int64), np.empty(tiles * ROWS, np.int64)
+    start = np.empty((tiles * ROWS, width), w.dtype)
+    for i in range(tiles * ROWS):  # rows beyond the last filter repeat it
+        channel = first + min(i, depth - 1)
+        w_row[i], y_row[i] = channel * J, channel * (y.strides[1] // y.itemsize)
+        start[i] = bias[channel]
+    terms = np.arange(J)
+    for i in range(rows):
+        line = (n * y.strides[0] + (p + i) * y.strides[2]) // y.itemsize + q
+        for j in range(0, columns, width):
+            at = min(j, columns - width)
+            multiply_places(
+                VECTORS, w, 0, w_row, terms, grid, i * plan.width + at, starts,
+                y, line + at, y_row, start, 0, width, J, tiles,
+            )  # fmt: skip
+
+
+@jit.inline
+def _correlate_line(grid, w, sums, starts, plan, filters, vectors):
+    """sums (filters, vectors) of a few filters (first, how many), along the whole grid."""
+    first, depth = filters
+    J = w.shape[2]
+    tiles, panels = -(-depth // ROWS), -(-vectors // VECTORS)
+    w_row, sum_row = np.empty(tiles * ROWS, np.int64), np.empty(tiles * ROWS, np.int64)
+    for i in range(tiles * ROWS):
+        w_row[i], sum_row[i] = (first + min(i, depth - 1)) * J, i * vectors * plan.lanes
+    terms, start = np.arange(J), np.zeros(VECTORS * plan.lanes, w.dtype)
+    for panel in range(panels):
+        begin, end = panel * vectors // panels, (panel + 1) * vectors // panels
+        t = begin * plan.lanes
+        multiply_places(
+            end - begin, w, 0, w_row, terms, grid, t, starts, sums, t, sum_row, start, 0, 0,
+            J, tiles,
+        )  # fmt: skip
 
 
 @jit.inline

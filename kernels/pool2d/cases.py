@@ -82,6 +82,12 @@ CASES = [
     Pool2dCase("ties", (2, 3, 8, 8), 3, 2, 1, values="ties"),
     Pool2dCase("NaN", (2, 3, 8, 8), 3, 2, 1, values="NaN"),
     Pool2dCase("infinities", (2, 3, 8, 8), 2, 2, 1, values="infinite"),
+    Pool2dCase("more channels than a vector", (2, 21, 6, 7), 3, 2, 1, values="ties"),
+    Pool2dCase("more channels, NaN", (2, 19, 5, 6), 2, values="NaN"),
+    Pool2dCase("long rows", (1, 2, 5, 41), 3, 1, 1, values="infinite"),
+    Pool2dCase("long rows, stride 2", (2, 2, 6, 45), 2, values="ties"),
+    Pool2dCase("long rows, stride 2, padded", (1, 2, 6, 45), 3, 2, 1, values="NaN"),
+    Pool2dCase("long rows, stride 3", (1, 2, 7, 59), (2, 3), 3, (0, 1), (1, 2), values="infinite"),
     Pool2dCase("ConvNet", (64, 32, 28, 28), 2, size="large"),
     Pool2dCase("ResNet stem", (8, 64, 112, 112), 3, 2, 1, size="large"),
 ]

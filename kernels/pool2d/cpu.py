@@ -18,6 +18,7 @@ from ..tiling import even_split
 from . import reference
 from .dims import Pool2dDims
 from .reference import divisors
+from .vectors import collected, largest
 
 TASK_NUMBERS = 16384  # numbers of x in one task: small planes go together
 
@@ -172,35 +173,47 @@ def _inside(outputs, stride, padding, dilation, window, size):
 
 @jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], uint8[:, :, ::1], _WINDOW))
 def _max_planes_task(task, x, y, offset, window):
+    """Row by row: all outputs of a row side by side, on lines of x that have their padding."""
     H, W = x.shape[1:]
     P, Q = y.shape[1:]
+    left, reach = window.column_padding, (window.S - 1) * window.column_dilation + 1
+    width = (Q - 1) * window.column_stride + reach
+    inside = left == 0 and width <= W
+    lines = np.empty(0 if inside else window.R * width, x.dtype)
     rows = _inside(P, window.row_stride, window.row_padding, window.row_dilation, window.R, H)
-    columns = _inside(
-        Q, window.column_stride, window.column_padding, window.column_dilation, window.S, W
-    )
+    columns = _inside(Q, window.column_stride, left, window.column_dilation, window.S, W)
+    place, code = np.empty(window.R * window.S, np.int64), np.empty(window.R * window.S, np.uint8)
+    row_place = window.row_dilation * W if inside else width
     for plane in range(task * window.part, min((task + 1) * window.part, len(x))):
-        pixels = x[plane].reshape(H * W)
         for p in range(P):
-            h = p * window.row_stride - window.row_padding
+            h = p * window.row_stride - window.row_padding + rows[p, 0] * window.row_dilation
+            count = rows[p, 1] - rows[p, 0]
+            for i in range(count * window.S):
+                r, s = divmod(i, window.S)
+                place[i] = r * row_place + s * window.column_dilation
+                code[i] = i + rows[p, 0] * window.S
+            y_start = (plane * P + p) * Q
+            if inside:
+                start = (plane * H + h) * W
+                largest(
+                    x, start, window.column_stride, place, code, count * window.S,
+                    y, y_start, offset, y_start, Q,
+                )  # fmt: skip
+                continue
+            for r in range(count):
+                pixels = x[plane, h + r * window.row_dilation]
+                for w in range(width):
+                    known = 0 <= w - left < W
+                    lines[r * width + w] = pixels[w - left] if known else -np.inf
+            largest(
+                lines, 0, window.column_stride, place, code, count * window.S,
+                y, y_start, offset, y_start, Q,
+            )  # fmt: skip
             for q in range(Q):
-                w = q * window.column_stride - window.column_padding
-                code = rows[p, 0] * window.S + columns[q, 0]
-                best = pixels[
-                    (h + rows[p, 0] * window.row_dilation) * W
-                    + w
-                    + columns[q, 0] * window.column_dilation
-                ]
-                for r in range(rows[p, 0], rows[p, 1]):
-                    line = (h + r * window.row_dilation) * W + w
-                    for s in range(columns[q, 0], columns[q, 1]):
-                        value = pixels[line + s * window.column_dilation]
-                        # Larger, or the first NaN, which then stays. Without a branch: which pixel
-                        # wins is a matter of chance, and a CPU would often guess it wrong.
-                        better = (not value <= best) & (best == best)
-                        best = value if better else best
-                        code = r * window.S + s if better else code
-                y[plane, p, q] = best
-                offset[plane, p, q] = code
+                # If all of a window is -inf, so that the padding has won, the first pixel has.
+                s = int64(offset[plane, p, q]) % window.S
+                if not columns[q, 0] <= s < columns[q, 1]:
+                    offset[plane, p, q] = rows[p, 0] * window.S + columns[q, 0]
 
 
 @jit.kernel(lambda T: (T[:, :, ::1], uint8[:, :, ::1], T[:, :, ::1], _WINDOW))
@@ -281,40 +294,26 @@ def _max_rows_task(task, x, y, offset, window):
     columns = _inside(
         Q, window.column_stride, window.column_padding, window.column_dilation, window.S, W
     )
-    values, codes = np.empty((2, C), x.dtype), np.empty((2, C), np.uint8)
+    place, code = np.empty(window.R * window.S, np.int64), np.empty(window.R * window.S, np.uint8)
     for p in range(block * window.part, min((block + 1) * window.part, P)):
-        h = p * window.row_stride - window.row_padding
+        h = p * window.row_stride - window.row_padding + rows[p, 0] * window.row_dilation
+        count = 0
         for q in range(Q):
+            # The table is that of the window before, unless one of them reaches over the edge.
+            if q == 0 or columns[q, 0] != columns[q - 1, 0] or columns[q, 1] != columns[q - 1, 1]:
+                count = 0
+                for r in range(rows[p, 0], rows[p, 1]):
+                    for s in range(columns[q, 0], columns[q, 1]):
+                        down = (r - rows[p, 0]) * window.row_dilation
+                        right = (s - columns[q, 0]) * window.column_dilation
+                        place[count] = (down * W + right) * C
+                        code[count] = r * window.S + s
+                        count += 1
             w = q * window.column_stride - window.column_padding
-            r, s = rows[p, 0], columns[q, 0]
-            best = x[n, h + r * window.row_dilation, w + s * window.column_dilation]
-            place = codes[0]
-            place[:] = uint8(r * window.S + s)
-            pixels = (rows[p, 1] - r) * (columns[q, 1] - s)
-            for i in range(1, pixels):
-                # The result goes to another line, in the end to y and offset: written over `best`
-                # it would be a masked store, which some CPUs are very slow at.
-                last = i == pixels - 1
-                new_best = y[n, p, q] if last else values[i % 2]
-                new_place = offset[n, p, q] if last else codes[i % 2]
-                s += 1
-                if s == columns[q, 1]:
-                    r, s = r + 1, columns[q, 0]
-                pixel = x[n, h + r * window.row_dilation, w + s * window.column_dilation]
-                _best_of_two(best, place, pixel, uint8(r * window.S + s), new_best, new_place)
-                best, place = new_best, new_place
-            if pixels == 1:
-                y[n, p, q], offset[n, p, q] = best, place
-
-
-@jit.inline
-def _best_of_two(best, place, pixel, code, new_best, new_place):
-    """Channel by channel the pixel where it is larger, or the first NaN, which then stays."""
-    for c in range(len(pixel)):
-        value, so_far, old = pixel[c], best[c], place[c]
-        better = (not value <= so_far) & (so_far == so_far)
-        new_best[c] = value if better else so_far
-        new_place[c] = code if better else old
+            w += columns[q, 0] * window.column_dilation
+            start = ((n * H + h) * W + w) * C
+            y_start = ((n * P + p) * Q + q) * C
+            largest(x, start, 1, place, code, count, y, y_start, offset, y_start, C)
 
 
 @jit.inline
@@ -330,6 +329,7 @@ def _scatter_rows_task(task, dy, offset, dx, window):
     _, H, W, C = dx.shape
     P, Q = dy.shape[1:3]
     n, block = divmod(task, -(-H // window.part))
+    place, code = np.empty(window.R * window.S, np.int64), np.empty(window.R * window.S, np.uint8)
     for h in range(block * window.part, min((block + 1) * window.part, H)):
         p_first, p_last = _meeting(
             h, window.row_stride, window.row_padding, window.row_dilation, window.R, P
@@ -338,26 +338,26 @@ def _scatter_rows_task(task, dy, offset, dx, window):
             q_first, q_last = _meeting(
                 w, window.column_stride, window.column_padding, window.column_dilation, window.S, Q
             )
-            pixel, empty = dx[n, h, w], True
+            count = 0
             for p in range(p_first, p_last):
-                r, gap = divmod(h + window.row_padding - p * window.row_stride, window.row_dilation)
+                down = h + window.row_padding - p * window.row_stride
+                r = down // window.row_dilation
+                if r * window.row_dilation != down:
+                    continue
                 for q in range(q_first, q_last):
-                    s, hole = divmod(
-                        w + window.column_padding - q * window.column_stride,
-                        window.column_dilation,
-                    )
-                    if gap or hole:
-                        continue
-                    gradient, place, code = dy[n, p, q], offset[n, p, q], uint8(r * window.S + s)
-                    if empty:
-                        empty = False
-                        for c in range(C):
-                            pixel[c] = gradient[c] if place[c] == code else 0
-                    else:
-                        for c in range(C):
-                            pixel[c] += gradient[c] if place[c] == code else 0
-            if empty:
-                pixel[:] = 0
+                    right = w + window.column_padding - q * window.column_stride
+                    s = right // window.column_dilation
+                    if s * window.column_dilation == right:
+                        place[count] = (p * Q + q) * C
+                        code[count] = r * window.S + s
+                        count += 1
+            if count > 0:
+                start = n * P * Q * C
+                collected(
+                    dy, offset, start, place, code, count, dx, ((n * H + h) * W + w) * C, C
+                )  # fmt: skip
+            else:
+                dx[n, h, w, :] = 0
 
 
 @jit.kernel(lambda T: (T[:, :, :, ::1], T[:, :, :, ::1], T[:, ::1], _WINDOW))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..errors import ShapeError
 from ..geometry import Pair, pair, window_count
@@ -48,37 +49,7 @@ class Pool2dDims:
         stride = kernel if stride is None else pair(stride, "stride", "pool2d", least=1)
         padding = pair(padding, "padding", "pool2d", least=0)
         dilation = pair(dilation, "dilation", "pool2d", least=1)
-        given = f"pool2d: x is (N, C, H, W) = {x_shape}, the window is (R, S) = {kernel}"
-        if padding[0] > kernel[0] // 2 or padding[1] > kernel[1] // 2:
-            raise ShapeError(
-                f"{given}; padding = {padding} is more than half a window, so some windows would "
-                f"hold padding only. Use at most {(kernel[0] // 2, kernel[1] // 2)}."
-            )
-        counts = []
-        for size, window, s, p, d in zip(
-            x_shape[2:], kernel, stride, padding, dilation, strict=True
-        ):
-            # Rounding up is rounding down with stride - 1 further pixels at the end.
-            further = s - 1 if ceil_mode else 0
-            count = window_count(size + further, window, stride=s, padding=p, dilation=d)
-            if ceil_mode and (count - 1) * s >= size + p:
-                count -= 1
-            counts.append(count)
-        N, C, H, W = x_shape
-        P, Q = counts
-        if min(P, Q) < 1:
-            raise ShapeError(
-                f"{given} with dilation = {dilation}, which is more than the padded image of "
-                f"{(H + 2 * padding[0], W + 2 * padding[1])} (padding = {padding}). "
-                f"Use larger images, fewer poolings or a smaller window."
-            )
-        dims = Pool2dDims(N, C, H, W, *kernel, P, Q, stride, padding, dilation)
-        if dims._padding_only():
-            raise ShapeError(
-                f"{given}; with dilation = {dilation} and padding = {padding} some windows would "
-                f"hold padding only. Use a smaller dilation or no padding."
-            )
-        return dims
+        return _dims(x_shape, kernel, stride, padding, dilation, bool(ceil_mode))
 
     @property
     def x_shape(self) -> tuple[int, int, int, int]:
@@ -99,3 +70,43 @@ class Pool2dDims:
             if pad > 0 and d > 1
             for p in range(count)
         )
+
+
+@lru_cache(maxsize=1024)  # a network asks for the same few again and again
+def _dims(
+    x_shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> Pool2dDims:
+    given = f"pool2d: x is (N, C, H, W) = {x_shape}, the window is (R, S) = {kernel}"
+    if padding[0] > kernel[0] // 2 or padding[1] > kernel[1] // 2:
+        raise ShapeError(
+            f"{given}; padding = {padding} is more than half a window, so some windows would "
+            f"hold padding only. Use at most {(kernel[0] // 2, kernel[1] // 2)}."
+        )
+    counts = []
+    for size, window, s, p, d in zip(x_shape[2:], kernel, stride, padding, dilation, strict=True):
+        # Rounding up is rounding down with stride - 1 further pixels at the end.
+        further = s - 1 if ceil_mode else 0
+        count = window_count(size + further, window, stride=s, padding=p, dilation=d)
+        if ceil_mode and (count - 1) * s >= size + p:
+            count -= 1
+        counts.append(count)
+    N, C, H, W = x_shape
+    P, Q = counts
+    if min(P, Q) < 1:
+        raise ShapeError(
+            f"{given} with dilation = {dilation}, which is more than the padded image of "
+            f"{(H + 2 * padding[0], W + 2 * padding[1])} (padding = {padding}). "
+            f"Use larger images, fewer poolings or a smaller window."
+        )
+    dims = Pool2dDims(N, C, H, W, *kernel, P, Q, stride, padding, dilation)
+    if dims._padding_only():
+        raise ShapeError(
+            f"{given}; with dilation = {dilation} and padding = {padding} some windows would "
+            f"hold padding only. Use a smaller dilation or no padding."
+        )
+    return dims

@@ -13,7 +13,7 @@ def chain(**options):
     tinynet.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(**options), nn.Conv2d(8, 8, 3), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Conv2d(8, 3, 2),
+        nn.AvgPool2d(2), nn.Conv2d(8, 3, 2),
     )  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def test_the_same_bits(backend, monkeypatch):
     x = tinynet.randn(3, 2, 24, 24)
     with kernels.use(backend):
         fused = run(chain(), x)
-        monkeypatch.setattr(nn.Sequential, "fuse", False)
+        monkeypatch.setattr(nn.Sequential, "fuses", False)
         for one, other in zip(fused, run(chain(), x), strict=True):
             np.testing.assert_array_equal(one, other)
 
@@ -64,7 +64,7 @@ def test_only_where_nobody_looks(monkeypatch):
     with observe.observing(observe.Observer()):
         assert calls_of(chain(), monkeypatch, x) == 2
     net = chain()
-    net.fuse = False
+    net.fuses = False
     assert calls_of(net, monkeypatch, x) == 2
 
 

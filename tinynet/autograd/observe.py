@@ -35,6 +35,10 @@ class Observer:
     and the `node_ends` of their node. Where something fails, its `ends` gets None.
     """
 
+    # Whether it wants to see the computation in the order in which it is written down, where
+    # another gives the same results sooner (see nn.Sequential).
+    as_written = True
+
     def operation_begins(self, operation: Any, inputs: tuple, parameters: dict[str, Any]) -> None:
         """An operation (or a Function, with its class) is about to compute its value."""
 

@@ -1,4 +1,4 @@
-"""Trained weights, which tinynet does not have: how programs ask for them, and what they are told."""
+"""Trained weights, which tinynet does not have: how programs ask for them, and the answer."""
 
 from __future__ import annotations
 

@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..autograd.function import Function
-from ..tensor import Tensor
+from ..tensor import RemovableHandle, Tensor
 
 if TYPE_CHECKING:
     from .module import Module
+
+
+# Hooks on the calls of every module: key -> (kind, hook, with_kwargs, always_call).
+everywhere: OrderedDict[int, tuple[str, Any, bool, bool]] = OrderedDict()
+
+
+def of_kind(kind: str) -> list[Any]:
+    """The hooks of every module of this kind."""
+    return [hook for of, hook, *_ in everywhere.values() if of == kind]
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call hook(module, args) before every module's `forward`."""
+    return RemovableHandle(everywhere, ("forward_pre", hook, False, False))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Call hook(module, args, output) after every module's `forward`."""
+    return RemovableHandle(everywhere, ("forward", hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call hook(module, grad_output) when the gradients of any module's outputs are known."""
+    return RemovableHandle(everywhere, ("backward_pre", hook, False, False))
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call hook(module, grad_input, grad_output) when those of any module's inputs are known."""
+    return RemovableHandle(everywhere, ("backward", hook, False, False))
+
+
+register_module_backward_hook = register_module_full_backward_hook
 
 
 class _Call:
@@ -21,7 +57,8 @@ class _Call:
         self.grad_output: tuple[Any, ...] = ()
 
     def outputs_arrived(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
-        for hook in list(self.module._backward_pre_hooks.values()):
+        hooks = [*of_kind("backward_pre"), *self.module._backward_pre_hooks.values()]
+        for hook in hooks:
             gradients = _replaced(hook(self.module, gradients), gradients)
         self.grad_output = gradients
         if not self.waits_for_inputs:
@@ -29,7 +66,7 @@ class _Call:
         return gradients
 
     def inputs_arrived(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
-        for hook in list(self.module._backward_hooks.values()):
+        for hook in [*of_kind("backward"), *self.module._backward_hooks.values()]:
             gradients = _replaced(hook(self.module, gradients, self.grad_output), gradients)
         return gradients
 

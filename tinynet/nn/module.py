@@ -11,9 +11,10 @@ from ..autograd.layout import preserve_format
 from ..autograd.mode import no_grad
 from ..autograd.observe import observers, stand_in
 from ..kernels.errors import ShapeError
+from ..ops import creation
 from ..tensor import RemovableHandle, Tensor
-from .hooks import call_with_backward_hooks
-from .parameter import Parameter
+from .hooks import call_with_backward_hooks, everywhere, of_kind
+from .parameter import Buffer, Parameter
 
 T = TypeVar("T", bound="Module")
 _EXTRA_STATE = "_extra_state"
@@ -70,6 +71,7 @@ class Module:
             _backward_hooks=OrderedDict(),
             _backward_pre_hooks=OrderedDict(),
             _state_dict_hooks=OrderedDict(),
+            _state_dict_pre_hooks=OrderedDict(),
             _load_state_dict_pre_hooks=OrderedDict(),
             _load_state_dict_post_hooks=OrderedDict(),
         )
@@ -89,6 +91,7 @@ class Module:
                 or self._forward_pre_hooks
                 or self._backward_hooks
                 or self._backward_pre_hooks
+                or everywhere
             ):
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
@@ -97,7 +100,8 @@ class Module:
             raise
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+        pre_hooks = [(hook, False) for hook in of_kind("forward_pre")]
+        for hook, with_kwargs in [*pre_hooks, *self._forward_pre_hooks.values()]:
             if with_kwargs:
                 changed = hook(self, args, kwargs)
                 if changed is not None:
@@ -111,15 +115,25 @@ class Module:
                 changed = hook(self, args)
                 if changed is not None:
                     args = changed if isinstance(changed, tuple) else (changed,)
-        if self._backward_hooks or self._backward_pre_hooks:
-            result = call_with_backward_hooks(self, args, kwargs)
-        else:
-            result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._forward_hooks.values()):
-            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            if changed is not None:
-                result = changed
-        return result
+        after = [hook for kind, *hook in everywhere.values() if kind == "forward"]
+        after += self._forward_hooks.values()
+        result = None
+        try:
+            if self._backward_hooks or self._backward_pre_hooks or everywhere:
+                result = call_with_backward_hooks(self, args, kwargs)
+            else:
+                result = self.forward(*args, **kwargs)
+            while after:
+                hook, with_kwargs, _ = after.pop(0)
+                given = (args, kwargs, result) if with_kwargs else (args, result)
+                changed = hook(self, *given)
+                result = result if changed is None else changed
+            return result
+        except Exception:
+            for hook, with_kwargs, always in after:
+                if always:
+                    hook(self, *((args, kwargs, result) if with_kwargs else (args, result)))
+            raise
 
     def _add_path(self, error: ShapeError) -> None:
         """Put the path of the module that failed before the message: `features.3: conv2d: ...`.
@@ -219,6 +233,11 @@ class Module:
                 raise AttributeError("cannot assign parameters before Module.__init__() call")
             self._forget(name, "_parameters")
             self.register_parameter(name, value)
+        elif isinstance(value, Buffer):
+            if "_buffers" not in own:
+                raise AttributeError("cannot assign buffer before Module.__init__() call")
+            self._forget(name, "_buffers")
+            self.register_buffer(name, value, value.persistent)
         elif isinstance(value, Module):
             if "_modules" not in own:
                 raise AttributeError("cannot assign module before Module.__init__() call")
@@ -281,6 +300,20 @@ class Module:
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module at a path such as "features.3"; strict: only where one stands already."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        path, _, name = target.rpartition(".")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {typename(module)}")
+        parent = self.get_submodule(path)
+        if strict and not hasattr(parent, name):
+            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
+        if hasattr(parent, name) and not isinstance(getattr(parent, name), Module):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path such as "features.3.weight"."""
@@ -416,9 +449,9 @@ class Module:
 
     # ----------------------------------------------------------------------- moving and converting
 
-    def _apply(self: T, fn: Callable[[Tensor], Tensor]) -> T:
+    def _apply(self: T, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> T:
         """Replace the data of all parameters, their gradients and all buffers by `fn` of them."""
-        for module in self.children():
+        for module in self.children() if recurse else ():
             module._apply(fn)
         for param in self._parameters.values():
             if param is not None:
@@ -466,6 +499,14 @@ class Module:
         """Convert floating-point members to float64."""
         return self._apply(lambda t: t.double() if t.is_floating_point() else t)
 
+    def half(self: T) -> T:
+        """Convert floating-point members to float16."""
+        return self._apply(lambda t: t.half() if t.is_floating_point() else t)
+
+    def to_empty(self: T, *, device: Any, recurse: bool = True) -> T:
+        """Move to a device without the values."""
+        return self._apply(lambda t: creation.empty_like(t, device=device), recurse)
+
     def cpu(self: T) -> T:
         """Move to the CPU."""
         return self._apply(lambda t: t.cpu())
@@ -489,6 +530,8 @@ class Module:
             destination._metadata = OrderedDict()  # type: ignore[attr-defined]
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix[:-1]] = {"version": self._version}
+        for pre_hook in self._state_dict_pre_hooks.values():
+            pre_hook(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
         for name, module in self._modules.items():
             if module is not None:
@@ -496,7 +539,8 @@ class Module:
                     destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
                 )
         for hook in self._state_dict_hooks.values():
-            hook(self, destination, prefix, {"version": self._version})
+            changed = hook(self, destination, prefix, {"version": self._version})
+            destination = destination if changed is None else changed
         return destination
 
     def _saved_members(self) -> dict[str, Tensor]:
@@ -634,16 +678,26 @@ class Module:
         return _register(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> RemovableHandle:
-        """Call hook(module, args, output) after `forward`; what it returns replaces the output."""
-        return _register(self._forward_hooks, (hook, with_kwargs), prepend)
+        """Call hook(module, args, output) after `forward`; what it returns replaces the output.
+
+        always_call: also if `forward` fails, with None for the output.
+        """
+        return _register(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
 
     def register_full_backward_hook(
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Call hook(module, grad_input, grad_output) when the gradients of the inputs are known."""
         return _register(self._backward_hooks, hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -654,6 +708,20 @@ class Module:
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call hook(module, state_dict, prefix, metadata) after the state dict is filled."""
         return _register(self._state_dict_hooks, hook)
+
+    _register_state_dict_hook = register_state_dict_post_hook
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call hook(module, prefix, keep_vars) before the state dict is filled."""
+        return _register(self._state_dict_pre_hooks, hook)
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        """The same without the module in front, unless with_module."""
+        if with_module:
+            return self.register_load_state_dict_pre_hook(hook)
+        return self.register_load_state_dict_pre_hook(lambda module, *rest: hook(*rest))
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call hook(module, state_dict, prefix, metadata, strict, missing, unexpected, errors)."""

@@ -721,12 +721,8 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
             "negative output size"
         )
     if mode == "constant":
-        cut = tuple(
-            slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, shape, strict=True)
-        )
-        x = _slice(input, key=cut) if min(pad, default=0) < 0 else input
-        grown = tuple([(max(a, 0), max(b, 0)) for a, b in widths])
-        return _pad(x, widths=grown, value=0 if value is None else value)
+        x, grown = _cropped(input, widths) if min(pad, default=0) < 0 else (input, widths)
+        return _pad(x, widths=tuple(grown), value=0 if value is None else value)
     if mode not in _SOURCES:
         raise NotImplementedError(
             f"pad: Unrecognised padding mode {mode!r}; there are constant, reflect, replicate and "
@@ -734,6 +730,9 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
         )
     if value not in (None, 0):
         raise ValueError(f'pad: Padding mode "{mode}" doesn\'t take in value argument')
+    if mode == "circular" and min(pad, default=0) < 0:  # what is cut away does not come back
+        input, widths = _cropped(input, widths)
+        shape = input.array.shape
     for dim, ((a, b), n) in enumerate(zip(widths, shape, strict=True)):
         if a or b:
             most = {"reflect": n - 1, "circular": n, "replicate": max(a, b) if n else 0}[mode]
@@ -746,6 +745,13 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
             positions = _SOURCES[mode](np.arange(-a, n + b), n)
             input = _index(input, key=(*[slice(None)] * dim, positions))
     return input
+
+
+def _cropped(input: Any, widths: list[tuple[int, int]]) -> tuple[Any, list[tuple[int, int]]]:
+    """input without what negative widths take away, and the widths that are left to add."""
+    shape = input.array.shape
+    cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, shape, strict=True))
+    return _slice(input, key=cut), [(max(a, 0), max(b, 0)) for a, b in widths]
 
 
 # Where each padded position takes its value from, among n.
