@@ -14,7 +14,7 @@ import numpy as np
 
 from . import capture
 
-NOTHING = 2**64 - 1
+NOTHING = np.uint64(2**64 - 1)
 SLOTS = 256  # launches that can be told apart; the next one shares the oldest one's number
 
 

@@ -515,7 +515,8 @@ _FUNCTIONAL = frozenset(
     conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout
     feature_alpha_dropout group_norm hardshrink layer_norm max_pool1d max_pool1d_with_indices
     max_pool2d max_pool3d pairwise_distance pixel_shuffle pixel_unshuffle prelu rms_norm rrelu
-    rrelu_ selu selu_ threshold threshold_""".split()
+    rrelu_ selu selu_ threshold threshold_
+    """.split()  # noqa: SIM905
 )
 
 _LAZY = (

@@ -15,7 +15,6 @@ from .autograd.tape import AccumulateGrad, node_of
 from .device import device_of, to_numpy
 
 
-
 @dataclasses.dataclass
 class _Options:
     precision: int = 4  # digits behind the point
@@ -125,7 +124,11 @@ def _lines(array: np.ndarray, numbers: _Numbers, indent: int, summarise: bool) -
         return numbers(array.item())
     n = array.shape[0]
     cut = summarise and n > 2 * OPTIONS.edgeitems
-    picked = list(range(OPTIONS.edgeitems)) + list(range(n - OPTIONS.edgeitems, n)) if cut else list(range(n))
+    picked = (
+        list(range(OPTIONS.edgeitems)) + list(range(n - OPTIONS.edgeitems, n))
+        if cut
+        else list(range(n))
+    )
     if array.ndim == 1:
         texts = [numbers(array[i].item()) for i in picked]
         if cut:
@@ -191,4 +194,3 @@ def _wrapped(text: str, suffix: list[str], indent: int) -> str:
             text += ", " + item
             last += len(item) + 2
     return text + ")"
-

@@ -12,8 +12,8 @@ def _shown(self: Any) -> str:
 
 
 def _type(name: str, fields: str) -> Any:
-    kind: Any = namedtuple(name, fields, module=__name__)  # type: ignore[misc]  # noqa: PYI024
-    kind.__repr__ = _shown
+    kind = namedtuple(name, fields, module=__name__)  # type: ignore[misc]
+    setattr(kind, "__repr__", _shown)  # noqa: B010
     kind.__doc__ = f"What `{name.removeprefix('linalg_')}` gives: {fields.replace(' ', ', ')}."
     return kind
 

@@ -60,7 +60,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     level = names.get(debug_mode, debug_mode) if isinstance(debug_mode, str) else debug_mode
     if level not in (0, 1, 2):
         raise RuntimeError(
-            f"invalid value of debug_mode, expected one of default, warn, error, but got {debug_mode}"
+            f"debug_mode: expected one of default, warn, error, but got {debug_mode}"
         )
     use_deterministic_algorithms(level != 0, warn_only=level == 1)
 

@@ -666,9 +666,7 @@ class Tensor(TensorBase):
         """Set the elements of the main diagonal to a number (wrap: again after each N rows)."""
         if self.array.ndim < 2:
             raise RuntimeError("dimensions must larger than 1")
-        return self._write(
-            "fill_diagonal_", lambda a: np.fill_diagonal(a, fill_value, wrap=wrap)
-        )
+        return self._write("fill_diagonal_", lambda a: np.fill_diagonal(a, fill_value, wrap=wrap))
 
     def apply_(self, callable: Callable[[Any], Any]) -> Tensor:
         """Replace every element by callable(element); slow, on the CPU alone."""

@@ -15,6 +15,7 @@ import pytest
 
 import tinynet
 from tinynet import models, nn, optim
+from tinynet.models import resnet as resnet_module
 from tinynet.nn import functional as F
 
 # ------------------------------------------------------------------------------ published sizes
@@ -58,7 +59,16 @@ def test_numbers_of_parameters(make: Callable[[], Any], count: int, blank: None)
     assert parameters(make()) == count
 
 
-@pytest.mark.parametrize("name", models.list_models())
+DEEP = ("101", "152", "161", "169", "201", "wide_")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if any(d in name for d in DEEP) else ())
+        for name in models.list_models()
+    ],
+)
 def test_every_name_makes_a_network(name: str, blank: None) -> None:
     least = {"alexnet": 63, "alexnet_owt": 63, "inception_v3": 75}.get(name, 32)
     sizes = {"in_channels": 1, "num_classes": 5, "image_size": least}
@@ -432,6 +442,7 @@ SMALL: dict[str, tuple[int, Make]] = {
     ),
     "resnet18": (64, lambda n, f: models.resnet18(n, width=4 * f)),
     "resnet50": (64, lambda n, f: models.resnet50(n, width=2 * f)),
+    "densenet": (64, lambda n, f: models.DenseNet(4 * f, (2, 2, 2, 2), 8 * f, num_classes=n)),
     "Inception3": (107, lambda n, f: models.Inception3(n, dropout=0, width=f / 32)),
 }
 
@@ -447,6 +458,20 @@ def strengthen(net: Any) -> None:
     for p in net.parameters():
         if p.ndim > 1:
             nn.init.kaiming_normal_(p)
+
+
+def test_no_trained_weights(blank: None) -> None:
+    assert parameters(models.resnet18(weights=None, progress=False)) == 11_689_512
+    for options in ({"pretrained": True}, {"weights": "DEFAULT"}):
+        with pytest.raises(ValueError, match=r"resnet18: tinynet has no trained weights.*load\("):
+            models.resnet18(**options)
+
+
+def test_groups_are_of_bottlenecks() -> None:
+    with pytest.raises(ValueError, match="BasicBlock only supports groups=1"):
+        models.ResNet(resnet_module.BasicBlock, (1, 1, 1, 1), groups=2)
+    net = models.resnext50_32x4d(num_classes=3, width=16)
+    assert net.layer1[0].conv2.groups == 32
 
 
 @pytest.mark.parametrize("name", SMALL)

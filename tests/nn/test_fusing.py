@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tinynet.kernels.errors import ShapeError
 
 import tinynet
 from tinynet import kernels, nn
 from tinynet.autograd import observe
-from tinynet.kernels.errors import ShapeError
 
 
 def chain(**options):

@@ -715,7 +715,7 @@ row("solve batch", lambda m, a, b: la(m).solve(a, b), invertible(2, 3, 3), norma
 row("det", lambda m, a: la(m).det(a), invertible(2, 3, 3))
 row("slogdet", lambda m, a: la(m).slogdet(a)[1], invertible(2, 3, 3))
 
-# ------------------------------------------------------- functions beyond arithmetic, of one and two
+# ------------------------------------------------------ functions beyond arithmetic, of one and two
 
 for name in ("logaddexp", "logaddexp2", "hypot", "copysign", "fmax", "fmin"):
     row(name, by_name(name), normal(2, 3), distinct(3))
@@ -802,10 +802,15 @@ row("cov weights", lambda m, x, w, n: m.cov(x, fweights=n, aweights=w, correctio
 row("corrcoef", lambda m, x: m.corrcoef(x), normal(3, 5))
 row("trapezoid", lambda m, y: m.trapezoid(y, dx=0.5, dim=0), normal(4, 2))
 row("trapezoid at points", lambda m, y, x: m.trapz(y, x), normal(2, 4), distinct(4))
-row("cumulative_trapezoid", lambda m, y, x: m.cumulative_trapezoid(y, x), normal(2, 4), normal(2, 4))
+row(
+    "cumulative_trapezoid", lambda m, y, x: m.cumulative_trapezoid(y, x), normal(2, 4), normal(2, 4)
+)
 row("gradient", lambda m, y: m.gradient(y, spacing=0.5, edge_order=2), normal(4, 3))
-row("gradient at points", lambda m, y: m.gradient(y, spacing=(m.arange(3).to(y.dtype) ** 2,), dim=0),
-    normal(3, 2))  # fmt: skip
+row(
+    "gradient at points",
+    lambda m, y: m.gradient(y, spacing=(m.arange(3).to(y.dtype) ** 2,), dim=0),
+    normal(3, 2),
+)
 row("logcumsumexp", lambda m, x: m.logcumsumexp(x, 1), normal(2, 4))
 
 # ------------------------------------------------------------------------- writing into copies

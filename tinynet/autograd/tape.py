@@ -486,7 +486,13 @@ def node_of(tensor: TensorBase) -> Node | None:
     if tensor._base is not None and tensor._rebased_at != storage.rebased_at:  # type: ignore
         tensor._rebased_at = storage.rebased_at  # type: ignore[union-attr]
         with enable_grad():
-            tensor._node = replay(tensor._replay, tensor._base)._node
+            again = replay(tensor._replay, tensor._base)
+        if again.array.shape != tensor.array.shape or again.array.strides != tensor.array.strides:
+            raise RuntimeError(
+                "this view's base was turned into another view of itself (t_, squeeze_, ...) and "
+                "changed in place since the view was taken; take the view again."
+            )
+        tensor._node = again._node
     return tensor._node
 
 

@@ -135,7 +135,7 @@ class _PlainConv(_Conv):
         return self._run(type(self).convolve, input)
 
     def _run(self, convolve: Callable[..., Tensor], input: Tensor) -> Tensor:
-        padding = self.padding
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
             both = F.conv_padding(padding, self.kernel_size, self.dilation)
             input = F.pad(input, border(both), mode=self.padding_mode)

@@ -539,8 +539,7 @@ class Module:
                     destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
                 )
         for hook in self._state_dict_hooks.values():
-            changed = hook(self, destination, prefix, {"version": self._version})
-            destination = destination if changed is None else changed
+            hook(self, destination, prefix, {"version": self._version})
         return destination
 
     def _saved_members(self) -> dict[str, Tensor]:

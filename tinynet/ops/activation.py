@@ -39,9 +39,7 @@ def relu(x: Tensor) -> Any:
     The derivative is read off the output, so an in-place ReLU needs no copy of its input.
     """
     a = x.array
-    value = (
-        kernels.of(a).activation.relu(a) if _for_kernel(a) else np.maximum(a, _zero(a.dtype))
-    )
+    value = kernels.of(a).activation.relu(a) if _for_kernel(a) else np.maximum(a, _zero(a.dtype))
     return value, (lambda dy, y: relu_backward(dy, y),)
 
 

@@ -133,13 +133,14 @@ def _memory_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with PyTorch's words on memory, which say nothing new here."""
 
     @functools.wraps(function)
-    def made(*args: Any, layout: Any = dtypes.strided, pin_memory: bool = False, **keywords: Any) -> Any:
+    def made(
+        *args: Any, layout: Any = dtypes.strided, pin_memory: bool = False, **keywords: Any
+    ) -> Any:
         if layout is not dtypes.strided:
             raise RuntimeError(f"{function.__name__}: layout {layout} is not there; use strided")
         return function(*args, **keywords)
 
     return made
-
 
 
 def _size(sizes: Any, size: Any = None) -> tuple[int, ...]:
@@ -510,7 +511,7 @@ def range_(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Any:
-    """start, start + step, ... up to and including end, floating point; `arange` is to be preferred."""
+    """start, start + step, ... up to and including end, floating point; better use `arange`."""
     if end is None:
         start, end = 0, start
     start, end, step = _number(start), _number(end), _number(step)

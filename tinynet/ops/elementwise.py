@@ -16,7 +16,7 @@ from ..autograd.tape import TensorBase, differentiable, promoted, wrap
 from . import arithmetic, pointwise
 from .arithmetic import NUMBER, binary, binary_of_floats, cast, floating, operand, pair, where
 
-# ------------------------------------------------------------------------------ two floating numbers
+# --------------------------------------------------------------------------- two floating numbers
 
 
 @differentiable(promote=True)
@@ -118,7 +118,7 @@ def heaviside(input: Any, values: Any) -> Any:
 
 def float_power(input: Any, exponent: Any) -> Any:
     """input to the power of exponent, both taken as float64."""
-    double = [
+    double: list[Any] = [
         cast(v, dtype=np.dtype(np.float64)) if isinstance(v, TensorBase) else float(v)
         for v in (input, exponent)
     ]
@@ -303,7 +303,9 @@ def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Any:
     """True where an element occurs in test_elements (with invert, where it does not)."""
-    a, b = (v.array if isinstance(v, TensorBase) else np.asarray(v) for v in (elements, test_elements))
+    a, b = (
+        v.array if isinstance(v, TensorBase) else np.asarray(v) for v in (elements, test_elements)
+    )
     return wrap(np.isin(a, b, assume_unique=assume_unique, invert=invert))
 
 

@@ -1,4 +1,4 @@
-"""Factorizations of matrices (Cholesky, QR, LU, eigenvalues, singular values) and what rests on them.
+"""Factorizations of matrices (Cholesky, QR, LU, eigenvalues, singular values) and their uses.
 
 Each is NumPy's LAPACK call beside its derivative; LU, which NumPy does not show, is elimination
 written in operations, so its derivative is the tape's. Derivatives as in Giles, "Collected matrix
@@ -25,7 +25,7 @@ from .linalg import LinAlgError, _check_square, inv, matmul, slogdet, solve
 from .reduction import vector_norm
 from .shape import cat, diag_embed, diagonal, matrix_transpose, movedim, narrow, reshape, tril, triu
 
-# ------------------------------------------------------------------------------------ what they share
+# -------------------------------------------------------------------------------- what they share
 
 
 def _check_matrices(x: Any, name: str) -> Any:
@@ -73,7 +73,7 @@ def _cholesky(a):
 def cholesky(A: Any, upper: bool = False) -> Any:
     """Lower triangular L with L L^T = A (upper: L^T), for symmetric positive-definite A.
 
-    Only A's lower triangle is read (upper: the upper one). Raises LinAlgError if A is not positive-definite.
+    Only A's lower triangle is read (upper: the upper one). Raises LinAlgError for another matrix.
     """
     _check_square(A, "linalg.cholesky")
     A = matrix_transpose(A) if upper else A
@@ -88,7 +88,7 @@ def cholesky(A: Any, upper: bool = False) -> Any:
 
 
 def _symmetric(a: Any) -> Any:
-    """The symmetric matrix with a's lower triangle, to which both triangles' gradients go evenly."""
+    """The symmetric matrix with a's lower triangle; its gradient goes to a as it is."""
     below = tril(a.detach(), -1)
     value = below + matrix_transpose(below) + diag_embed(diagonal(a.detach(), 0, -2, -1))
     return a + (value - a.detach())
@@ -109,9 +109,7 @@ def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> A
 def cholesky_solve(B: Any, L: Any, upper: bool = False) -> Any:
     """X with A X = B, where A = L L^T (upper: L^T L)."""
     a, b = (matrix_transpose(L), L) if upper else (L, matrix_transpose(L))
-    return solve_triangular(
-        b, solve_triangular(a, B, upper=False), upper=True
-    )
+    return solve_triangular(b, solve_triangular(a, B, upper=False), upper=True)
 
 
 def cholesky_inverse(L: Any, upper: bool = False) -> Any:
@@ -152,6 +150,7 @@ def _solved(A: Any, B: Any) -> Any:
 def _qr(a):
     """A = Q R with M >= N: dA = (dQ + Q C) R^-T, where C is the symmetric matrix with the lower
     triangle of R dR^T - dQ^T Q."""
+
     def da(dq: Any, dr: Any) -> Any:
         q, r = _qr(a)  # again: outputs may have been changed, and their history is needed
         m = matmul(r, matrix_transpose(dr)) - matmul(matrix_transpose(dq), q)
@@ -202,6 +201,7 @@ def qr(A: Any, mode: str = "reduced") -> Any:
 @differentiable(outputs=2)
 def _eigh(a):
     """A = V diag(l) V^T: dA = V (diag(dl) + (V^T dV) / E) V^T, symmetrised; E_ij = l_j - l_i."""
+
     def da(dl: Any, dv: Any) -> Any:
         l, v = _eigh(a)
         vt = matrix_transpose(v)
@@ -255,6 +255,7 @@ def _svd(a):
     dA = U ((skew(U^T dU) / E) S + S (skew(V^T dV) / E) + diag(ds)) V^T, with E_ij = s_j^2 - s_i^2
     (1 on the diagonal), plus (1 - U U^T) dU S^-1 V^T and its mirror image where A is not square.
     """
+
     def da(du: Any, ds: Any, dvt: Any) -> Any:
         u, s, vt = _svd(a)
         ut, v, dv = matrix_transpose(u), matrix_transpose(vt), matrix_transpose(dvt)
@@ -312,13 +313,13 @@ def _svdvals(a):
 
 
 def lu(A: Any, *, pivot: bool = True) -> Any:
-    """(P, L, U) with A = P L U: P a permutation, L lower triangular with ones, U upper triangular."""
+    """(P, L, U) with A = P L U: P permutes rows, L is lower triangular with ones, U upper."""
     packed, pivots = lu_factor(A, pivot=pivot)
     return return_types.linalg_lu(*lu_unpack(packed, pivots))
 
 
 def lu_factor(A: Any, *, pivot: bool = True) -> Any:
-    """(LU, pivots): L and U in one matrix, and the row exchanged with row i at each step, from 1."""
+    """(LU, pivots): L and U in one matrix, and which row (from 1) was exchanged with row i."""
     _check_matrices(A, "linalg.lu_factor")
     m, n = A.array.shape[-2:]
     k = min(m, n)
@@ -372,7 +373,11 @@ def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> A
     """(LU, pivots, info): `lu_factor`, and the first pivot that is 0, counted from 1."""
     packed, pivots = lu_factor(A, pivot=pivot)
     zero = np.diagonal(packed.array, axis1=-2, axis2=-1) == 0
-    info = np.where(zero.any(-1), zero.argmax(-1) + 1, 0) if zero.shape[-1] else np.zeros(zero.shape[:-1])
+    info = (
+        np.where(zero.any(-1), zero.argmax(-1) + 1, 0)
+        if zero.shape[-1]
+        else np.zeros(zero.shape[:-1])
+    )
     if check_errors and info.any():
         raise LinAlgError(f"linalg.lu_factor_ex: U[{info.max()},{info.max()}] is zero")
     return return_types.linalg_lu_factor_ex(packed, pivots, wrap(info.astype(np.int32)))
@@ -408,9 +413,7 @@ def _row_order(pivots: Any, m: int) -> Any:
 def lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False) -> Any:
     """X with A X = B (left=False: X A = B; adjoint: A^T), from what `lu_factor` gave."""
     if not left:
-        return matrix_transpose(
-            lu_solve(LU, pivots, matrix_transpose(B), adjoint=not adjoint)
-        )
+        return matrix_transpose(lu_solve(LU, pivots, matrix_transpose(B), adjoint=not adjoint))
     p, l, u = lu_unpack(LU, pivots)
     if adjoint:
         y = solve_triangular(matrix_transpose(u), B, upper=False)
@@ -486,7 +489,7 @@ def _cutoff(A: Any, atol: Any, rtol: Any, largest: Any) -> Any:
 def pinv(
     A: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
 ) -> Any:
-    """The pseudoinverse (..., N, M) of A (..., M, N): singular values below the cutoff count as 0."""
+    """The pseudoinverse (..., N, M) of A (..., M, N): small singular values count as 0."""
     _check_matrices(A, "linalg.pinv")
     if not A.array.size:
         return matrix_transpose(A) * 0
@@ -523,9 +526,7 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     residuals = (residual * residual).sum(-2) if full else empty
     singular = svdvals(A) if driver in ("gelsd", "gelss") else empty
     counted = rank if driver != "gels" else wrap(np.empty(0, np.int64))
-    return return_types.linalg_lstsq(
-        x.squeeze(-1) if vector else x, residuals, counted, singular
-    )
+    return return_types.linalg_lstsq(x.squeeze(-1) if vector else x, residuals, counted, singular)
 
 
 def tensorinv(A: Any, ind: int = 2) -> Any:
@@ -547,8 +548,8 @@ def tensorsolve(A: Any, B: Any, dims: Sequence[int] | None = None) -> Any:
     shape = A.array.shape[B.array.ndim :]
     if math.prod(shape) != B.array.size:
         raise RuntimeError(
-            "linalg.tensorsolve: Expected self to satisfy the requirement prod(self.shape[other.ndim:]) "
-            "== prod(self.shape[:other.ndim])"
+            "linalg.tensorsolve: Expected self to satisfy the requirement "
+            "prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim])"
         )
     n = math.prod(shape)
     return reshape(solve(reshape(A, (n, n)), reshape(B, (n,))), shape)
@@ -636,7 +637,9 @@ def matrix_norm(
     if ord in ("nuc", 2, -2):
         s = svdvals(movedim(x, (rows, columns), (-2, -1)))
         result = (
-            reduction.sum(s, -1) if ord == "nuc" else (reduction.amax if ord > 0 else reduction.amin)(s, -1)
+            reduction.sum(s, -1)
+            if ord == "nuc"
+            else (reduction.amax if ord > 0 else reduction.amin)(s, -1)
         )
         if keepdim:
             for d in sorted((rows, columns)):
@@ -658,7 +661,7 @@ def linalg_norm(
     *,
     dtype: Any = None,
 ) -> Any:
-    """A matrix norm over two dimensions or a vector norm over one, by `dim` or A's own dimensions."""
+    """A matrix norm over two dimensions or a vector norm over one, by `dim` or A's own."""
     if ord is None:
         flat = A if dim is not None else reshape(A, (-1,))
         result = vector_norm(flat, 2, dim, keepdim and dim is not None, dtype=dtype)
@@ -682,7 +685,10 @@ def cond(A: Any, p: Any = None) -> Any:
     _check_matrices(A, "linalg.cond")
     if p in (None, 2, -2):
         s = svdvals(A)
-        first, last = narrow(s, -1, 0, 1).squeeze(-1), narrow(s, -1, s.array.shape[-1] - 1, 1).squeeze(-1)
+        first, last = (
+            narrow(s, -1, 0, 1).squeeze(-1),
+            narrow(s, -1, s.array.shape[-1] - 1, 1).squeeze(-1),
+        )
         return last / first if p == -2 else first / last
     _check_square(A, f"linalg.cond(ord={p})")
     return matrix_norm(A, p) * matrix_norm(inv_ex(A)[0], p)
@@ -695,7 +701,7 @@ def logdet(input: Any) -> Any:
 
 
 def householder_product(A: Any, tau: Any) -> Any:
-    """The first columns of the product of reflections 1 - tau_i v_i v_i^T, v_i below A's diagonal."""
+    """The first columns of a product of reflections 1 - tau_i v_i v_i^T, v_i below A's diagonal."""
     _check_matrices(A, "linalg.householder_product")
     m, n = A.array.shape[-2:]
     k = tau.array.shape[-1]
@@ -711,7 +717,6 @@ def householder_product(A: Any, tau: Any) -> Any:
         ti = _columns(tau, i, i + 1).unsqueeze(-1)
         result = result - matmul(ti * vi, matmul(matrix_transpose(vi), result))
     return result
-
 
 
 def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:

@@ -29,7 +29,9 @@ def _running(input: Any, dim: int, largest: bool, name: str) -> tuple[Any, Any]:
     best = (np.maximum if largest else np.minimum).accumulate(x, axis=dim) if x.size else x
     hit = (x == best) | (x != x)  # the last that equals the best so far is the one that counts
     number = np.arange(x.shape[dim]).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
-    indices = np.maximum.accumulate(np.where(hit, number, 0), axis=dim) if x.size else number + 0 * hit
+    indices = (
+        np.maximum.accumulate(np.where(hit, number, 0), axis=dim) if x.size else number + 0 * hit
+    )
     index = wrap(xp_of(x).asarray(indices.astype(np.int64)))
     return gather(input, dim, index), index
 
@@ -116,8 +118,10 @@ def nanmean(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
         )
     dims = many_dims(dim, input.array.ndim, "nanmean")
     known = (input.array == input.array).sum(axis=dims, keepdims=keepdim)
-    return nansum(input, dims, keepdim) / wrap(known.astype(input.array.dtype)) if dims else mean(
-        input, dims, keepdim
+    return (
+        nansum(input, dims, keepdim) / wrap(known.astype(input.array.dtype))
+        if dims
+        else mean(input, dims, keepdim)
     )
 
 
@@ -230,9 +234,7 @@ def searchsorted(
     """
     if side is not None:
         if side not in ("left", "right"):
-            raise RuntimeError(
-                f"searchsorted(): side can only be 'left' or 'right' but got {side}"
-            )
+            raise RuntimeError(f"searchsorted(): side can only be 'left' or 'right' but got {side}")
         if right and side == "left":
             raise RuntimeError("searchsorted(): side and right can't be set to opposites")
         right = side == "right"
@@ -243,7 +245,7 @@ def searchsorted(
     if numbers.ndim != 1 and numbers.shape[:-1] != wanted.shape[:-1]:
         raise RuntimeError(
             "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions "
-            f"of boundaries tensor and input value tensor must match, but we got {list(numbers.shape)}"
+            f"of both must match, but the boundaries have shape {list(numbers.shape)}, the values"
             f" and {list(wanted.shape)}"
         )
     kind = np.int32 if out_int32 else np.int64
@@ -339,7 +341,9 @@ def histogram(
 
 def nonzero_static(input: Any, *, size: int, fill_value: int = -1) -> Any:
     """The first `size` positions of what is not zero, (size, ndim), filled up with fill_value."""
-    found = np.stack(input.array.nonzero(), axis=1) if input.array.ndim else np.zeros((0, 0), np.int64)
+    found = (
+        np.stack(input.array.nonzero(), axis=1) if input.array.ndim else np.zeros((0, 0), np.int64)
+    )
     result = np.full((size, input.array.ndim), fill_value, np.int64)
     count = builtins.min(size, len(found))
     result[:count] = found[:count]

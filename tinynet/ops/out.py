@@ -75,4 +75,3 @@ def _resize(target: Any, shape: tuple[int, ...], name: str) -> None:
             stacklevel=4,
         )
     target.array = xp_of(target.array).empty(shape, target.array.dtype)
-

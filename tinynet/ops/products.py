@@ -18,7 +18,18 @@ from .indexing import getitem
 from .linalg import _check_operands, _scaled_sum, bmm, outer
 from .reduction import cumprod, vector_norm
 from .reduction import sum as sum_over
-from .shape import _common_dtype, _listed, cat, expand, meshgrid, pad, reshape, roll, stack, unsqueeze
+from .shape import (
+    _common_dtype,
+    _listed,
+    cat,
+    expand,
+    meshgrid,
+    pad,
+    reshape,
+    roll,
+    stack,
+    unsqueeze,
+)
 
 # -------------------------------------------------------------------------------------- distances
 

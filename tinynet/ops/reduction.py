@@ -622,7 +622,7 @@ def norm(
     if p == "nuc":
         from .factorization import matrix_norm
 
-        return matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+        return matrix_norm(input, p, dim or (-2, -1), keepdim, dtype=dtype)  # type: ignore
     if isinstance(p, str) and p != "fro":
         raise ValueError(
             f'norm: p={p!r} is not supported; give a number, inf, -inf, "nuc" or "fro" (the root '
@@ -657,9 +657,7 @@ def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = Fal
     return return_types.sort(gather(input, dim, indices), indices)
 
 
-def topk(
-    input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> Any:
+def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """(values, indices) of the k largest (or smallest) elements along `dim`, in order."""
     ndim = input.array.ndim
     dim = one_dim(dim, ndim, "topk")

@@ -28,6 +28,8 @@ from .indexing import (
     array_key,
     getitem,
     index_add_into,
+)
+from .indexing import (
     index_put as put_at,
 )
 from .shape import cat, clone, diagonal, expand, reshape, select
@@ -220,7 +222,7 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
 
 
 def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
-    """A copy of input in which the elements where mask is true are source's first ones, in order."""
+    """A copy of input with source's first elements, in order, where mask is true."""
     if mask.array.dtype != np.bool_:
         raise RuntimeError(
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype}"
@@ -270,7 +272,11 @@ def scatter_reduce(
     sent = np.broadcast_shapes(*[np.shape(k) for k in key]) if key else ()
     src = _slice(src, key=tuple([slice(n) for n in sent]))
     size = x.array.size
-    place = np.ravel_multi_index(np.broadcast_arrays(*key), x.array.shape).ravel() if size else np.zeros(0, int)
+    place = (
+        np.ravel_multi_index(np.broadcast_arrays(*key), x.array.shape).ravel()
+        if size
+        else np.zeros(0, int)
+    )
     values = reshape(src, (-1,))
     flat = reshape(x, (-1,))
     count = np.bincount(place, minlength=size)
@@ -322,7 +328,7 @@ def index_reduce(
     """input reduced with the slices of source at the indices along `dim`; see `scatter_reduce`."""
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(
-            f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}."
+            f"index_reduce(): Expected reduce to be prod, mean, amax or amin but got {reduce}."
         )
     x, s = (v if v.array.ndim else reshape(v, (1,)) for v in (input, source))
     dim = one_dim(dim, x.array.ndim, "index_reduce")
@@ -335,14 +341,16 @@ def index_reduce(
 def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
     """input with its slices along `dim` scaled down where their p-norm is above maxnorm."""
     if input.array.ndim < 2:
-        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.array.ndim} dimensions")
+        raise RuntimeError(
+            f"renorm: input needs at least 2 dimensions, got {input.array.ndim} dimensions"
+        )
     if p <= 0 or maxnorm < 0:
         raise RuntimeError(
-            f"renorm: non-positive-norm not supported and maxnorm must be >= 0: p = {p}, maxnorm = {maxnorm}"
+            f"renorm: non-positive-norm not supported, and maxnorm must be >= 0, but p is {p} "
+            f"and maxnorm {maxnorm}"
         )
     dim = one_dim(dim, input.array.ndim, "renorm")
     others = tuple([i for i in range(input.array.ndim) if i != dim])
     norms = reduction.vector_norm(input, p, others, True)
     factor = where(norms.gt(maxnorm), maxnorm / (norms + 1e-7), 1)
     return input * factor
-

@@ -483,7 +483,7 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
 
 
 def tensor_split(
-    input: Any, indices_or_sections: int | Sequence[int], dim: int = 0
+    input: Any, indices_or_sections: Any, dim: int = 0
 ) -> tuple[Any, ...]:
     """Views of input cut at the given indices along `dim`, or into nearly equal sections."""
     if not input.array.ndim:
@@ -544,7 +544,21 @@ def clone(input: Any, *, memory_format: Any = layout.preserve_format) -> Any:
                 f"tensor's shape is {list(input.array.shape)}"
             )
         return layout.pin(_clone_channels_last(input))
-    return _clone(input, order="C" if memory_format is layout.contiguous_format else "K")
+    keep = memory_format is not layout.contiguous_format and _is_dense(input.array)
+    return _clone(input, order="K" if keep else "C")
+
+
+def _is_dense(array: Any) -> bool:
+    """True if the elements lie without gaps and without overlap, in any order."""
+    if array.flags.c_contiguous:
+        return True
+    step = array.itemsize
+    for stride, n in sorted(zip(array.strides, array.shape, strict=True)):
+        if n != 1:
+            if stride != step:
+                return False
+            step *= n
+    return True
 
 
 def contiguous(input: Any, memory_format: Any = layout.contiguous_format) -> Any:
@@ -907,7 +921,7 @@ def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
 
 
 def atleast_3d(*tensors: Any) -> Any:
-    """Tensors with at least 3 dimensions: vectors (N) as (1, N, 1), matrices (M, N) as (M, N, 1)."""
+    """Tensors of 3 dimensions or more: vectors (N) as (1, N, 1), matrices (M, N) as (M, N, 1)."""
 
     def grown(t: Any) -> Any:
         ndim = t.array.ndim
@@ -928,14 +942,14 @@ def _split_along(input: Any, indices_or_sections: Any, dim: int, name: str, leas
     ndim = input.array.ndim
     if ndim < least:
         raise RuntimeError(
-            f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
+            f"{name} requires a tensor with at least {least} dimension, but got a tensor with "
             f"{ndim} dimensions!"
         )
     if isinstance(indices_or_sections, int) and (
         indices_or_sections <= 0 or input.array.shape[dim] % indices_or_sections
     ):
         raise RuntimeError(
-            f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
+            f"{name} attempted to split along dimension {dim}, but the size of the dimension "
             f"{input.array.shape[dim]} is not divisible by the split_size {indices_or_sections}!"
         )
     return tensor_split(input, indices_or_sections, dim)

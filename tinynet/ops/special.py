@@ -41,9 +41,7 @@ def erfc(x):
 @differentiable
 def erfinv(x):
     """y with erf(y) = x; derivative sqrt(pi)/2 exp(y^2)."""
-    return _each(_erfinv, x.array), (
-        lambda dy, y: dy * exp(y * y) * (math.sqrt(math.pi) / 2),
-    )
+    return _each(_erfinv, x.array), (lambda dy, y: dy * exp(y * y) * (math.sqrt(math.pi) / 2),)
 
 
 def _erfinv(x: float) -> float:
@@ -63,7 +61,7 @@ def ndtr(input: Any) -> Any:
 @of_floats
 @differentiable
 def log_ndtr(x):
-    """log of the normal distribution function, far below 0 too; derivative exp(-x^2/2 - y)/sqrt(2 pi)."""
+    """log of `ndtr`, far below 0 too; derivative exp(-x^2 / 2 - y) / sqrt(2 pi)."""
     return _each(_log_ndtr, x.array), (
         lambda dy, y: dy * exp(x * x * -0.5 - y) * (1 / math.sqrt(2 * math.pi)),
     )
@@ -71,8 +69,10 @@ def log_ndtr(x):
 
 def _log_ndtr(x: float) -> float:
     if x > -10:
-        return math.log1p(-math.erfc(x * math.sqrt(0.5)) / 2) if x > 1 else math.log(
-            math.erfc(-x * math.sqrt(0.5)) / 2
+        return (
+            math.log1p(-math.erfc(x * math.sqrt(0.5)) / 2)
+            if x > 1
+            else math.log(math.erfc(-x * math.sqrt(0.5)) / 2)
         )
     # Abramowitz and Stegun 26.2.12: density / |x| (1 - 1/x^2 + 1 3/x^4 - 1 3 5/x^6 + ...)
     u = 1 / (x * x)
@@ -84,9 +84,7 @@ def _log_ndtr(x: float) -> float:
 @differentiable
 def ndtri(p):
     """x with ndtr(x) = p; derivative sqrt(2 pi) exp(x^2 / 2)."""
-    return _each(_ndtri, p.array), (
-        lambda dx, x: dx * exp(x * x * 0.5) * math.sqrt(2 * math.pi),
-    )
+    return _each(_ndtri, p.array), (lambda dx, x: dx * exp(x * x * 0.5) * math.sqrt(2 * math.pi),)
 
 
 def _ndtri(p: float) -> float:
@@ -123,7 +121,7 @@ FAR = 12  # from where the series are exact to float64's last digits
 @of_floats
 @differentiable
 def digamma(x):
-    """The derivative of log |Gamma(x)|; NaN at -1, -2, ...; its own derivative is polygamma(1, x)."""
+    """The derivative of log |Gamma(x)|, NaN at -1, -2, ...; its own is polygamma(1, x)."""
     return _digamma(x.array), (lambda dy: dy * polygamma(1, x),)
 
 
@@ -233,9 +231,9 @@ def _bessel_scaled(order: int, a: Any) -> Any:
 
 def _bessel(order: int, a: Any) -> Any:
     with np.errstate(over="ignore", invalid="ignore"):
-        return (_bessel_scaled(order, a.astype(np.float64)) * np.exp(abs(a.astype(np.float64)))).astype(
-            a.dtype
-        )
+        return (
+            _bessel_scaled(order, a.astype(np.float64)) * np.exp(abs(a.astype(np.float64)))
+        ).astype(a.dtype)
 
 
 @of_floats
@@ -268,6 +266,4 @@ def i0e(x):
 @differentiable
 def i1e(x):
     """exp(-|x|) i1(x); derivative i0e(x) - i1e(x) (sign(x) + 1/x), 1/2 at 0."""
-    return _bessel_scaled(1, x.array), (
-        lambda dy, y: dy * (i0e(x) - _over(y, x) - x.sign() * y),
-    )
+    return _bessel_scaled(1, x.array), (lambda dy, y: dy * (i0e(x) - _over(y, x) - x.sign() * y),)

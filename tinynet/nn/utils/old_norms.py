@@ -84,7 +84,8 @@ class SpectralNorm:
         matrix = as_matrix(original, self.dim)
         u, v = getattr(module, self.name + "_u"), getattr(module, self.name + "_v")
         if do_power_iteration:
-            u, v = power_iterations(matrix, u, v, self.n_power_iterations, self.eps)
+            # first v, then u: by the transposed matrix, with the two exchanged
+            v, u = power_iterations(matrix.t(), v, u, self.n_power_iterations, self.eps)
             setattr(module, self.name + "_u", u)
             setattr(module, self.name + "_v", v)
         return original / u.dot(matrix.mv(v))
