@@ -67,11 +67,10 @@ def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any =
         total = sum_array(a.transpose(0, 2, 3, 1).reshape(-1, C), (0,), False, dtype)
         return total.reshape(1, C, 1, 1) if keepdim else total
     shape = a.shape
-    n = builtins.max([shape[i] for i in dims], default=0)
-    if n >= LONG and a.dtype == np.float32 and dtype is None and a.ndim > 1:
+    if a.size >= LONG and dims and dtype is None and a.dtype == np.float32:
+        n = builtins.max([shape[i] for i in dims])
         longest = next(i for i in dims if shape[i] == n)
-        nearest = builtins.min(range(a.ndim), key=lambda i: (shape[i] == 1, abs(a.strides[i])))
-        if longest != nearest and nearest not in dims:
+        if n >= LONG and longest != (nearest := _nearest(a)) and nearest not in dims:
             block = math.isqrt(n)
             key = [slice(None)] * a.ndim
             key[longest] = slice(0, n - n % block)
@@ -81,6 +80,11 @@ def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any =
             partial = blocks.sum(longest + 1)
             return partial.sum(dims, keepdims=keepdim) + a[tuple(key)].sum(dims, keepdims=keepdim)
     return _add_up(a, axis=dims, keepdims=keepdim, dtype=dtype)
+
+
+def _nearest(a: Any) -> int:
+    """The dimension along which neighbours lie closest in memory."""
+    return builtins.min(range(a.ndim), key=lambda i: (a.shape[i] == 1, abs(a.strides[i])))
 
 
 def _floats(input: Any, name: str) -> Any:
