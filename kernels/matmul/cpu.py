@@ -67,7 +67,7 @@ def matmul(a: ndarray, b: ndarray) -> ndarray:
         b = np.broadcast_to(b, (*batch, K, N)).reshape(-1, K, N)
     else:
         a, b = a[None], b[None]
-    a, b = (x if _in_elements(x) else x.copy() for x in (a, b))
+    a, b = a if _in_elements(a) else a.copy(), b if _in_elements(b) else b.copy()
     if a.strides[2] == b.strides[1] == a.itemsize:
         _multiply_rows(a, b.swapaxes(1, 2), products)
         return c

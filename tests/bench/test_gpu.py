@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tinynet.bench import device_clock, gpu
+from tinynet.bench.pictures import draw
 from tinynet.bench.report import markdown
 from tinynet.bench.result import Result
 from tinynet.bench.session import Session
@@ -118,7 +119,7 @@ def test_networks(machine):
 
 
 @pytest.mark.slow
-def test_kernels_of_every_family(machine):
+def test_kernels_of_every_family(machine, tmp_path):
     from tinynet.bench.families import FAMILIES
 
     one = session()
@@ -138,6 +139,8 @@ def test_kernels_of_every_family(machine):
     }  # fmt: skip
     assert row["ceilings"].keys() == {"gemm", "copy"}
     assert "conv2d forward | 3x3 | tf32 | implicit_gemm_tf32 |" in markdown(one.result)
+    draw(one.result, tmp_path / "roofline.svg")
+    assert "Convolutions, float32, on the GPU, fp32" in (tmp_path / "roofline.svg").read_text()
 
 
 def test_the_images_of_a_case_are_repeated(machine):

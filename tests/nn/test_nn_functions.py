@@ -113,7 +113,9 @@ CALLS |= {
         IMAGE,
     ),
     "max_unpool3d": (
-        lambda lib, F, x: F.max_unpool3d(*F.max_pool3d(x, 2, return_indices=True), 2),
+        lambda lib, F, x: F.max_unpool3d(
+            *F.max_pool3d(x, 2, return_indices=True), 2, output_size=(3, 4, 3)
+        ),
         VOLUME,
     ),
     "max_pool3d indices": (
@@ -315,3 +317,16 @@ def test_wrong_shapes_are_sentences() -> None:
     ):
         with pytest.raises(RuntimeError, match=text):
             call()
+
+
+def test_gradients_of_convolutions_by_themselves() -> None:
+    x, w = normal(1, 4, 5, 6), normal(2, 2, 3, 2)
+    dy = normal(1, 2, 3, 6, seed=1)
+    results = []
+    for lib, functions in ((tinynet, nn.grad), (torch, torch.nn.grad)):
+        of = {"stride": (2, 1), "padding": (1, 1), "dilation": (1, 2), "groups": 2}
+        dx = functions.conv2d_input((1, 4, 5, 6), lib.tensor(w), lib.tensor(dy), **of)
+        dw = functions.conv2d_weight(lib.tensor(x), (2, 2, 3, 2), lib.tensor(dy), **of)
+        results.append((dx.numpy(), dw.numpy()))
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)

@@ -355,6 +355,14 @@ class GroupNorm(Module):
         )
 
 
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation of x (N, C, ...) over the batches of all processes: here there is one."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+
+
 class LocalResponseNorm(Module):
     """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta.
 
@@ -373,3 +381,7 @@ class LocalResponseNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(LocalResponseNorm):
+    """The older name of `LocalResponseNorm`."""

@@ -24,8 +24,8 @@ class DataParallel(Module):
         super().__init__()
         if device_ids is not None and len(device_ids) > 1:
             raise NotImplementedError(
-                f"DataParallel: device_ids names {len(device_ids)} devices, but tinynet computes on "
-                "one; name one or none."
+                f"DataParallel: device_ids names {len(device_ids)} devices, but tinynet computes "
+                "on one; name one or none."
             )
         self.module = module
         self.device_ids = list(device_ids or [])

@@ -263,6 +263,10 @@ def _scaled_sum(x: Any, product: Any, beta: float, alpha: float) -> Any:
     return product + (x if beta == 1 else x * beta)
 
 
+def _given(x: Any, w: Any) -> str:
+    return f"linear: x is (..., in) = {x.shape}, w is (out, in) = {w.shape}"
+
+
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """y = x w^T + b: x is (..., in), w is (out, in), b is (out), y is (..., out).
 
@@ -273,20 +277,19 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     if w.ndim == 1:
         y = matmul(input, weight)
         return y if bias is None else y + bias
-    given = f"linear: x is (..., in) = {x.shape}, w is (out, in) = {w.shape}"
     if x.ndim == 0 or w.ndim != 2:
-        raise ShapeError(f"{given}; x needs at least one dimension and w needs two.")
+        raise ShapeError(f"{_given(x, w)}; x needs at least one dimension and w needs two.")
     if x.shape[-1] != w.shape[1]:
         raise ShapeError(
-            f"{given}; mat1 and mat2 shapes cannot be multiplied: x has {x.shape[-1]} features but "
+            f"{_given(x, w)}; mat1 and mat2 shapes cannot be multiplied: x has {x.shape[-1]} features but "
             f"w expects {w.shape[1]}. Make in_features {x.shape[-1]}, or flatten the input first "
             "(nn.Flatten)."
         )
     if bias is not None:
         _check_operands(input, bias, "linear")
-        if bias.array.shape not in ((w.shape[0],), (1,), ()):
+        if bias.array.shape != w.shape[:1] and bias.array.shape not in ((1,), ()):
             raise ShapeError(
-                f"{given}, b is (out) = {bias.array.shape}; b needs {w.shape[0]} numbers."
+                f"{_given(x, w)}, b is (out) = {bias.array.shape}; b needs {w.shape[0]} numbers."
             )
     return _linear(input, weight, bias)
 

@@ -73,11 +73,10 @@ def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any =
         if wide > 1 and a.flags.c_contiguous:
             total = _sum_in_wide_rows(a, wide)
             return total[None] if keepdim else total
-    n = builtins.max([shape[i] for i in dims], default=0)
-    if n >= LONG and a.dtype == np.float32 and dtype is None and a.ndim > 1:
+    if a.size >= LONG and dims and dtype is None and a.dtype == np.float32:
+        n = builtins.max([shape[i] for i in dims])
         longest = next(i for i in dims if shape[i] == n)
-        nearest = builtins.min(range(a.ndim), key=lambda i: (shape[i] == 1, abs(a.strides[i])))
-        if longest != nearest and nearest not in dims:
+        if n >= LONG and longest != (nearest := _nearest(a)) and nearest not in dims:
             block = math.isqrt(n)
             key = [slice(None)] * a.ndim
             key[longest] = slice(0, n - n % block)
@@ -99,6 +98,11 @@ def _sum_in_wide_rows(a: Any, wide: int) -> Any:
     whole = M - M % wide
     total = sum_array(a[:whole].reshape(-1, wide * C), (0,)).reshape(wide, C).sum(0)
     return total + a[whole:].sum(0) if whole < M else total
+
+
+def _nearest(a: Any) -> int:
+    """The dimension along which neighbours lie closest in memory."""
+    return builtins.min(range(a.ndim), key=lambda i: (a.shape[i] == 1, abs(a.strides[i])))
 
 
 def _floats(input: Any, name: str) -> Any:

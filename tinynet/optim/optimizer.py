@@ -321,7 +321,9 @@ def at_least_zero(what: str, value: float) -> float:
     """`value` (or a one-element tensor's); ValueError if it is negative or NaN."""
     if isinstance(value, Tensor):
         if value.numel() != 1:
-            raise ValueError(f"Tensor {'lr' if what == 'learning rate' else what} must be 1-element")
+            raise ValueError(
+                f"Tensor {'lr' if what == 'learning rate' else what} must be 1-element"
+            )
         value = value.item()
     if not value >= 0.0:
         raise ValueError(f"Invalid {what}: {value}")

@@ -73,7 +73,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
-    """Where each output pixel lies in the input: theta (N, 2, 3), size (N, C, H, W) -> (N, H, W, 2).
+    """Where output pixels lie in the input: theta (N, 2, 3), size (N, C, H, W) -> (N, H, W, 2).
 
     Coordinates (x, y) go from -1 to 1; align_corners: between the centres of the corner pixels,
     else between the outer edges. In three dimensions theta (N, 3, 4) gives (N, D, H, W, 3).
