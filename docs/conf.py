@@ -33,7 +33,11 @@ apidoc_modules = [
         "destination": "api",
         "separate_modules": True,
         "module_first": True,
-        "exclude_patterns": ["../tinynet/**/data", "../tinynet/bench/peers"],
+        "exclude_patterns": [
+            "../tinynet/**/data",
+            "../tinynet/bench/peers",
+            "../tinynet/utils/tensorboard.py",  # needs tensorboardX
+        ],
         "automodule_options": {"members", "show-inheritance"},
     }
 ]

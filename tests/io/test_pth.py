@@ -141,6 +141,44 @@ def test_what_pytorch_saves_is_read(tmp_path, zipped):
     )
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
+@pytest.mark.parametrize("from_pytorch", [True, False])
+def test_a_training_goes_on_in_the_other_library(tmp_path, name, from_pytorch):
+    """A checkpoint of network, optimiser and schedule, in the middle of a training."""
+    torch = pytest.importorskip("torch")
+    options = {
+        "SGD": {"lr": 0.1, "momentum": 0.9, "nesterov": True},
+        "Adam": {"lr": 0.01, "amsgrad": True},
+        "RMSprop": {"lr": 0.01, "centered": True, "momentum": 0.5},
+    }
+    x = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
+
+    def parts(library):
+        layers = library.nn
+        net = layers.Sequential(layers.Linear(4, 3), layers.BatchNorm1d(3), layers.Linear(3, 1))
+        optimizer = getattr(library.optim, name)(net.parameters(), **options[name])
+        schedule = library.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+        return {"net": net, "optimizer": optimizer, "schedule": schedule}
+
+    def train(library, parts, steps):
+        for _ in range(steps):
+            parts["optimizer"].zero_grad()
+            loss = (parts["net"](library.from_numpy(x.copy())) ** 2).mean()
+            loss.backward()
+            parts["optimizer"].step()
+            parts["schedule"].step()
+        return loss.item()
+
+    first, second = (torch, tinynet) if from_pytorch else (tinynet, torch)
+    before, after = parts(first), parts(second)
+    train(first, before, 3)
+    state = {key: part.state_dict() for key, part in before.items()}
+    first.save(state, tmp_path / "checkpoint.pth")
+    for key, part in second.load(tmp_path / "checkpoint.pth").items():
+        after[key].load_state_dict(part)
+    assert train(second, after, 4) == pytest.approx(train(first, before, 4), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import math
 import re
@@ -57,6 +58,26 @@ def parameters(net: Any) -> int:
 )
 def test_numbers_of_parameters(make: Callable[[], Any], count: int, blank: None) -> None:
     assert parameters(make()) == count
+
+
+# SHA-256 of torchvision 0.28's "key shape" lines
+KEYS_AND_SHAPES = [
+    ("resnet101", "02c0f34f4842751f"),
+    ("resnext50_32x4d", "e3bad165c034e60f"),
+    ("wide_resnet50_2", "41203d1d536c02ed"),
+    ("squeezenet1_0", "4654d26ad581241f"),
+    ("squeezenet1_1", "1d365589393f9c1e"),
+    ("densenet121", "aa0fd9923b0003b8"),
+    ("densenet161", "82d337d48f910d3a"),
+    ("mobilenet_v2", "37bbbce8932fd0c4"),
+]
+
+
+@pytest.mark.parametrize(("name", "digest"), KEYS_AND_SHAPES)
+def test_newer_state_dicts_are_torchvisions(name: str, digest: str, blank: None) -> None:
+    state = getattr(models, name)().state_dict()
+    text = "\n".join(f"{key} {tuple(value.shape)}" for key, value in state.items())
+    assert hashlib.sha256(text.encode()).hexdigest().startswith(digest)
 
 
 DEEP = ("101", "152", "161", "169", "201", "wide_")
@@ -442,7 +463,6 @@ SMALL: dict[str, tuple[int, Make]] = {
     ),
     "resnet18": (64, lambda n, f: models.resnet18(n, width=4 * f)),
     "resnet50": (64, lambda n, f: models.resnet50(n, width=2 * f)),
-    "densenet": (64, lambda n, f: models.DenseNet(4 * f, (2, 2, 2, 2), 8 * f, num_classes=n)),
     "Inception3": (107, lambda n, f: models.Inception3(n, dropout=0, width=f / 32)),
 }
 

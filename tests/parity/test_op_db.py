@@ -34,6 +34,15 @@ class Unsupported(Exception):
     """A sample that speaks of something tinynet does not have: complex numbers, sparse tensors."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread_of_pytorch() -> Iterator[None]:
+    """Its threads and ours would wait for each other at every small sample."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @cache
 def operators() -> dict[str, Any]:
     """name (with its variant) -> PyTorch's description, of the operators that tinynet has."""

@@ -31,14 +31,11 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    grad_variables: Any = None,
+    grad_variables: Any = None,  # the old name of grad_tensors
     inputs: TensorBase | Sequence[TensorBase] | None = None,
 ) -> None:
-    """Add d(sum of <tensor, grad_tensor>)/d(leaf) to the `.grad` of every leaf (or of `inputs`).
-
-    grad_variables: the old name of grad_tensors.
-    """
-    roots = _roots(tensors, grad_tensors if grad_variables is None else grad_variables)
+    """Add d(sum of <tensor, grad_tensor>)/d(leaf) to the `.grad` of every leaf (or of `inputs`)."""
+    roots = _roots(tensors, grad_variables if grad_tensors is None else grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         walk(roots, keep=keep, create_graph=create_graph)

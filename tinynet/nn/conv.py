@@ -235,12 +235,13 @@ class _TransposedConv(_Conv):
                 f"{type(self).__name__}: for {input.ndim}D input, output_size must have "
                 f"{self.axes} or {input.ndim} elements (got {len(output_size)})"
             )
+        paddings = self._each(self.padding, "padding", 0)  # no word: those are refused
         least = [
             (n - 1) * s - 2 * p + d * (k - 1) + 1
             for n, s, p, d, k in zip(
                 input.shape[-self.axes :],
                 self.stride,
-                self.padding,
+                paddings,
                 self.dilation,
                 self.kernel_size,
                 strict=True,

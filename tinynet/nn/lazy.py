@@ -7,7 +7,7 @@ from typing import Any
 from ..tensor import Tensor
 from . import conv, linear, normalization
 from .module import Module
-from .parameter import Parameter, UninitializedBuffer, UninitializedParameter
+from .parameter import UninitializedBuffer, UninitializedParameter
 
 
 class LazyModuleMixin(Module):
@@ -96,13 +96,16 @@ class _LazyConv(LazyModuleMixin):
         kwargs.update(zip(plain, args, strict=False))
         bias = kwargs.pop("bias", bias)
         device, dtype = kwargs.pop("device", device), kwargs.pop("dtype", dtype)
-        super().__init__(0, 0, kernel_size, bias=False, device=device, dtype=dtype, **kwargs)
+        super().__init__(  # type: ignore[call-arg]
+            0, 0, kernel_size, bias=False, device=device, dtype=dtype, **kwargs
+        )
         self.out_channels = out_channels
         if out_channels % self.groups:
             raise ValueError("out_channels must be divisible by groups")
-        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        where: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.register_parameter("weight", UninitializedParameter(**where))
         if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
+            self.register_parameter("bias", UninitializedParameter(**where))
 
     def reset_parameters(self) -> None:
         """Draw new starting values, once there are sizes."""
@@ -176,14 +179,16 @@ class _LazyNorm(LazyModuleMixin):
         *,
         bias: bool = True,
     ) -> None:
-        super().__init__(0, eps, momentum, False, False, device, dtype)
+        super().__init__(  # type: ignore[call-arg]
+            0, eps, momentum, False, False, device, dtype
+        )
         self.affine = affine
         self.track_running_stats = track_running_stats
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         if affine:
-            self.weight: Parameter | None = UninitializedParameter(**where)
+            self.register_parameter("weight", UninitializedParameter(**where))
             if bias:
-                self.bias: Parameter | None = UninitializedParameter(**where)
+                self.register_parameter("bias", UninitializedParameter(**where))
         if track_running_stats:
             self.running_mean = UninitializedBuffer(**where)
             self.running_var = UninitializedBuffer(**where)

@@ -47,7 +47,7 @@ def _alias(cls: Any, data: Any) -> Any:
 class _Uninitialized(Tensor):
     """A tensor whose sizes are not known yet; `materialize` gives it some."""
 
-    becomes: type[Tensor]
+    becomes: Any  # the class of what it will be
 
     def materialize(self, shape: Sequence[int], device: Any = None, dtype: Any = None) -> None:
         """Become an ordinary tensor of this shape, without values yet."""

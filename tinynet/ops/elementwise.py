@@ -136,7 +136,7 @@ def ldexp(input: Any, other: Any) -> Any:
 def frexp(input: Any) -> Any:
     """(mantissa, exponent) with input = mantissa 2^exponent and 1/2 <= |mantissa| < 1."""
     if input.array.dtype.kind != "f":
-        raise RuntimeError("torch.frexp() only supports floating-point dtypes; call .float()")
+        raise RuntimeError("frexp() only supports floating-point dtypes; call .float()")
     exponent = np.frexp(input.array)[1]
     half = exponent // 2  # 2^exponent alone may overflow
     a, b = (np.exp2(e.astype(input.array.dtype)) for e in (-half, half - exponent))

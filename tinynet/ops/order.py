@@ -296,15 +296,15 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     """
     x = input.array
     if bins <= 0:
-        raise RuntimeError(f"torch.histc(): bins must be > 0, but got {bins}")
+        raise RuntimeError(f"histc(): bins must be > 0, but got {bins}")
     if min == max and x.size:
         min, max = float(x.min()), float(x.max())
     if min == max:
         min, max = min - 1, max + 1
     if not (math.isfinite(min) and math.isfinite(max)):
-        raise RuntimeError(f"torch.histc(): range of [{min}, {max}] is not finite")
+        raise RuntimeError(f"histc(): range of [{min}, {max}] is not finite")
     if min > max:
-        raise RuntimeError("torch.histc(): max must be larger than min")
+        raise RuntimeError("histc(): max must be larger than min")
     inside = x[(x >= min) & (x <= max)].astype(np.float64)
     place = np.minimum(((inside - min) / (max - min) * bins).astype(np.int64), bins - 1)
     return wrap(np.bincount(place, minlength=bins).astype(x.dtype))

@@ -219,7 +219,7 @@ def block_diag(*tensors: Any) -> Any:
         for x in _common_dtype(_listed(tensors))
     ]
     if any(x.array.ndim > 2 for x in tensors if isinstance(x, TensorBase)):
-        raise RuntimeError("torch.block_diag: Input tensors must have 2 or fewer dimensions.")
+        raise RuntimeError("block_diag: Input tensors must have 2 or fewer dimensions.")
     width = sum(x.array.shape[1] for x in xs)
     rows = []
     before = 0

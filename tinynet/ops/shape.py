@@ -495,7 +495,7 @@ def tensor_split(
                 "tensor_split expected tensor_indices_or_sections to have dtype of long and be "
                 "zero-dimensional or one-dimensional"
             )
-        indices_or_sections = indices_or_sections.tolist()
+        indices_or_sections = indices_or_sections.array.tolist()
     if isinstance(indices_or_sections, tuple | list):
         cuts = [slice(i).indices(n)[1] for i in indices_or_sections]
     else:

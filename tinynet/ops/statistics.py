@@ -135,11 +135,11 @@ def gradient(input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int =
     spacings = list(spacing) if isinstance(spacing, tuple | list) else [spacing] * len(dims)
     if len(spacings) != len(dims):
         raise RuntimeError(
-            f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length "
+            f"gradient expected spacing to be unspecified, a scalar, or a list of length "
             f"{len(dims)}, but got {len(spacings)}"
         )
     if edge_order not in (1, 2):
-        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+        raise RuntimeError("gradient only supports edge_order=1 and edge_order=2.")
     return [_slope(x, d, s, edge_order) for d, s in zip(dims, spacings)]
 
 
@@ -147,7 +147,7 @@ def _slope(x: Any, dim: int, spacing: Any, edge_order: int) -> Any:
     n = x.array.shape[dim]
     if n < edge_order + 1:
         raise RuntimeError(
-            "torch.gradient expected each dimension size to be at least edge_order+1"
+            "gradient expected each dimension size to be at least edge_order+1"
         )
     if isinstance(spacing, TensorBase) and spacing.array.ndim:
         h = np.diff(spacing.array.astype(x.array.dtype))

@@ -592,7 +592,7 @@ def _losses() -> Iterator[Operation]:
 
 
 def _other_convolutions() -> Iterator[Operation]:
-    for name, x, w, keywords in (
+    calls: tuple[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] = (
         ("conv1d", (2, 4, 6), (2, 2, 3), {"stride": 2, "padding": 1, "groups": 2}),
         ("conv3d", (1, 2, 3, 4, 3), (2, 2, 2, 2, 2), {"stride": (1, 2, 1), "padding": (1, 0, 1)}),
         ("conv_transpose1d", (1, 2, 3), (2, 2, 3), {"stride": 2, "output_padding": 1}),
@@ -601,7 +601,8 @@ def _other_convolutions() -> Iterator[Operation]:
         ("conv_transpose2d, further rows", (1, 2, 2, 2), (2, 1, 2, 2),
          {"stride": 1, "dilation": 2, "output_padding": 1}),
         ("conv_transpose3d", (1, 2, 2, 2, 2), (2, 1, 2, 2, 2), {"stride": (2, 1, 1)}),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for name, x, w, keywords in calls:
         function = name.partition(",")[0]
         channels = w[0] if function in ("conv1d", "conv3d") else w[1] * keywords.get("groups", 1)
         makers = normal(*x), normal(*w), normal(channels)

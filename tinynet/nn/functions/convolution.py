@@ -102,12 +102,12 @@ def conv1d(
     x (N, C, L) or (C, L), weight (K, C/groups, R), bias (K,), y (N, K, P).
     Raises ShapeError, a RuntimeError, where these do not fit.
     """
-    x, single, stride, dilation = _prepared(
+    x, single, steps, spacing = _prepared(
         "conv1d", 1, input, weight, bias, stride=stride, padding=padding, dilation=dilation
     )
     _check_bias("conv1d", bias, weight.shape[0])
     planes, kernel = x.unsqueeze(2), weight.unsqueeze(2)
-    y = _over_planes(planes, kernel, (1, *stride), (1, *dilation), groups).squeeze(2)
+    y = _over_planes(planes, kernel, (1, *steps), (1, *spacing), groups).squeeze(2)
     y = y if bias is None else y + bias.reshape(-1, 1)
     return y.squeeze(0) if single else y
 
@@ -126,12 +126,12 @@ def conv3d(
     x (N, C, D, H, W) or (C, D, H, W), weight (K, C/groups, T, R, S), bias (K,), y (N, K, O, P, Q).
     Raises ShapeError, a RuntimeError, where these do not fit.
     """
-    x, single, stride, dilation = _prepared(
+    x, single, steps, spacing = _prepared(
         "conv3d", 3, input, weight, bias, stride=stride, padding=padding, dilation=dilation
     )
     _check_bias("conv3d", bias, weight.shape[0])
     depth, T = x.shape[2], weight.shape[2]
-    count = window_count(depth, T, stride=stride[0], padding=0, dilation=dilation[0])
+    count = window_count(depth, T, stride=steps[0], padding=0, dilation=spacing[0])
     if count < 1:
         raise ShapeError(
             f"conv3d: x with its padding is (N, C, D, H, W) = {tuple(x.shape)}, w is "
@@ -139,9 +139,9 @@ def conv3d(
         )
 
     def under(t: int) -> Tensor:
-        first = t * dilation[0]
-        below = x[:, :, first : first + stride[0] * (count - 1) + 1 : stride[0]]
-        y = _over_planes(_row_of_planes(below), weight[:, :, t], stride[1:], dilation[1:], groups)
+        first = t * spacing[0]
+        below = x[:, :, first : first + steps[0] * (count - 1) + 1 : steps[0]]
+        y = _over_planes(_row_of_planes(below), weight[:, :, t], steps[1:], spacing[1:], groups)
         return _volume(y, len(x))
 
     y = reduce(operator.add, [under(t) for t in range(T)])
@@ -370,10 +370,10 @@ def fold(
 def _windows(name: str, plane: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Any:
     windows = columns.Windows(
         plane=tuple(plane),
-        kernel=per_axis(kernel, 2, "kernel_size", name, least=1),  # type: ignore[arg-type]
-        dilation=per_axis(dilation, 2, "dilation", name, least=1),  # type: ignore[arg-type]
-        padding=per_axis(padding, 2, "padding", name, least=0),  # type: ignore[arg-type]
-        stride=per_axis(stride, 2, "stride", name, least=1),  # type: ignore[arg-type]
+        kernel=per_axis(kernel, 2, "kernel_size", name, least=1),
+        dilation=per_axis(dilation, 2, "dilation", name, least=1),
+        padding=per_axis(padding, 2, "padding", name, least=0),
+        stride=per_axis(stride, 2, "stride", name, least=1),
     )
     if min(windows.counts) < 1:
         raise ShapeError(

@@ -272,20 +272,23 @@ def gaussian_nll_loss(
     if not isinstance(var, Tensor):
         if var < 0:
             raise ValueError("var has negative entry/entries")
-        var = as_tensor(float(var), dtype=input.dtype, device=input.device).expand(input.shape)
-    if var.shape != input.shape:
-        if input.shape[:-1] == var.shape:
-            var = var.unsqueeze(-1)
-        elif input.ndim != var.ndim or [b for a, b in zip(input.shape, var.shape) if a != b] != [1]:
+        spread = as_tensor(float(var), dtype=input.dtype, device=input.device).expand(input.shape)
+    else:
+        spread = var
+    if spread.shape != input.shape:
+        if input.shape[:-1] == spread.shape:
+            spread = spread.unsqueeze(-1)
+        elif input.ndim != spread.ndim or [
+            b for a, b in zip(input.shape, spread.shape) if a != b
+        ] != [1]:
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")
-    if bool((var < 0).any()):
+    if bool((spread < 0).any()):
         raise ValueError("var has negative entry/entries")
-    var = var + (
-        var.detach().clamp(min=eps) - var.detach()
-    )  # PyTorch's limit is not differentiated
-    loss = 0.5 * (var.log() + (input - target) ** 2 / var)
+    # the limit is not differentiated, as in PyTorch
+    spread = spread + (spread.detach().clamp(min=eps) - spread.detach())
+    loss = 0.5 * (spread.log() + (input - target) ** 2 / spread)
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 

@@ -71,6 +71,9 @@ def power_iterations(
 class _SpectralNorm(Module):
     """weight / sigma, its largest singular value from power iterations.  Miyato et al. 2018."""
 
+    _u: Tensor
+    _v: Tensor
+
     def __init__(
         self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12
     ) -> None:
