@@ -79,7 +79,7 @@ class Kernel:
         self.name = f"{function.__module__.rpartition('kernels.')[2]}.{function.__name__}"
         self.__doc__ = function.__doc__
         self._types = types
-        # Numba writes the task's code into `_run`, so that it is compiled once and not twice.
+        # Numba writes the task's code into `run`, so that it is compiled once and not twice.
         self._task = numba.njit(function, inline="always")
         self._fastmath = {"reassoc", "nsz"} if reorder_sums else False
         self._versions: dict[np.dtype, Callable] = {}
@@ -195,7 +195,7 @@ def _call_address(typing, function, task, arguments):
 
 @intrinsic
 def _for_each_task(typing, tasks, arguments):
-    """run(_ONE, task, arguments) for every task, in the pool; run is the function this is called in.
+    """run(_ONE, task, arguments) for every task, in the pool, where `run` is what calls this.
 
     Writes what Numba has no words for: a C function that takes the arguments from memory and calls
     the kernel, so that one compiled loop can run all kernels by their address.
