@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import llvmlite
@@ -81,13 +81,9 @@ class Kernel:
         self.name = f"{function.__module__.rpartition('kernels.')[2]}.{function.__name__}"
         self.__doc__ = function.__doc__
         self._types = types
-        self._task = numba.njit(
-            function,
-            nogil=True,
-            error_model="numpy",
-            fastmath={"reassoc", "nsz"} if reorder_sums else False,
-            **_NO_WRAPPERS,
-        )
+        # Numba writes the task's code into `run`, so that it is compiled once and not twice.
+        self._task = numba.njit(function, inline="always")
+        self._fastmath = {"reassoc", "nsz"} if reorder_sums else False
         self._versions: dict[np.dtype, Callable] = {}
 
     def __call__(self, tasks: int, *arguments: Any, nanoseconds: float = WORTH_THREADS) -> None:
@@ -102,9 +98,9 @@ class Kernel:
             version = self._versions[dtype] = self._compile(dtype)
         if _parallel and tasks > 1 and nanoseconds >= WORTH_THREADS:
             with _pool:
-                version(1, tasks, arguments)
+                version(_IN_POOL, tasks, arguments)
         else:
-            version(0, tasks, arguments)
+            version(_ONE_BY_ONE, tasks, arguments)
 
     def _compile(self, dtype: np.dtype) -> Callable:
         start_pool()  # compiled code refers to it
@@ -118,11 +114,17 @@ class Kernel:
         return self._compile_in(None, signature)
 
     def _compile_in(self, directory: Path | None, signature: tuple) -> Callable:
-        # A copy of `_run` in which task_function is this kernel's; Numba can store no closure.
-        names = {**_run.__globals__, "task_function": self._task}
+        run = _run_with(len(signature[2]))
+        # A copy in which task_function is this kernel's; Numba can store no closure.
+        names = {**globals(), "task_function": self._task}
         with _numba_cache(directory):
             dispatcher = numba.njit(
-                FunctionType(_run.__code__, names), nogil=True, cache=directory is not None
+                FunctionType(run, names),
+                nogil=True,
+                error_model="numpy",
+                fastmath=self._fastmath,
+                cache=directory is not None,
+                no_cfunc_wrapper=True,
             )
         with event.install_listener("numba:compile", _Announcer(self.name, dispatcher)):
             dispatcher.compile(signature)
@@ -149,8 +151,30 @@ def start_pool() -> None:
             del os.environ["OMP_WAIT_POLICY"]
 
 
-def _run(parallel, tasks, arguments):
-    _for_each_task(task_function, parallel, tasks, arguments)  # type: ignore[name-defined] # noqa: F821
+# How a kernel runs: all tasks one by one, all of them in the pool, or, as the pool calls it, one.
+_ONE_BY_ONE, _IN_POOL, _ONE = range(3)
+
+
+@cache
+def _run_with(count: int) -> CodeType:
+    """The code of a kernel's `run`, for a task that takes so many arguments.
+
+    It is written out, as Numba inlines no call f(*arguments).
+    """
+    names = ", ".join(f"a{i}" for i in range(count))
+    source = f"""
+def run(how, task, arguments):
+    {names}, = arguments
+    if how == _IN_POOL:
+        _for_each_task(task, arguments)
+    else:
+        first, last = (task, task + 1) if how == _ONE else (0, task)
+        for each in range(first, last):
+            task_function(each, {names})
+"""
+    namespace: dict[str, Any] = {}
+    exec(compile(source, __file__, "exec"), namespace)
+    return namespace["run"].__code__
 
 
 @numba.njit(nogil=True, parallel=True, **_NO_WRAPPERS)
@@ -172,18 +196,17 @@ def _call_address(typing, function, task, arguments):
 
 
 @intrinsic
-def _for_each_task(typing, function, parallel, tasks, arguments):
-    """function(task, *arguments) for every task, in the pool or, if not parallel, one by one.
+def _for_each_task(typing, tasks, arguments):
+    """run(_ONE, task, arguments) for every task, in the pool, where `run` is what calls this.
 
-    Writes what Numba has no words for: a C function that unpacks the arguments from memory and
-    calls the kernel's own, so that one compiled loop can run all kernels by their address.
+    Writes what Numba has no words for: a C function that takes the arguments from memory and calls
+    the kernel, so that one compiled loop can run all kernels by their address.
     """
-    task_signature = function.get_call_type(typing, (int64, *arguments.types), {})
     pool = typing.resolve_value_type(_tasks_in_pool)
     pool_signature = pool.get_call_type(typing, (int64, int64, int64), {})
 
     def codegen(context, builder, signature, values):
-        _, parallel, tasks, packed = values
+        tasks, packed = values
         integer = ir.IntType(64)
         kind = ir.FunctionType(ir.VoidType(), [integer, integer])
         unpack = ir.Function(builder.module, kind, "tinynet_unpack_and_call")
@@ -191,27 +214,22 @@ def _for_each_task(typing, function, parallel, tasks, arguments):
         inner = ir.IRBuilder(unpack.append_basic_block("entry"))
         task, place = unpack.args
         unpacked = inner.load(inner.inttoptr(place, packed.type.as_pointer()))
-        compiled = function.dispatcher.get_compile_result(task_signature)
-        context.active_code_library.add_linking_library(compiled.library)
         # Kernels raise nothing; there would be nobody to raise it to.
-        context.call_internal_no_propagate(
+        context.call_conv.call_function(
             inner,
-            compiled.fndesc,
-            task_signature,
-            [task, *cgutils.unpack_tuple(inner, unpacked)],
+            builder.function,
+            types.none,
+            (int64, int64, arguments),
+            [ir.Constant(integer, _ONE), task, unpacked],
         )
         inner.ret_void()
 
         place = builder.ptrtoint(cgutils.alloca_once_value(builder, packed), integer)
-        with builder.if_else(cgutils.is_not_null(builder, parallel)) as (in_pool, one_by_one):
-            with in_pool:
-                run = context.get_function(pool, pool_signature)
-                run(builder, [builder.ptrtoint(unpack, integer), tasks, place])
-            with one_by_one, cgutils.for_range(builder, tasks) as loop:
-                builder.call(unpack, [loop.index, place])
+        run = context.get_function(pool, pool_signature)
+        run(builder, [builder.ptrtoint(unpack, integer), tasks, place])
         return context.get_dummy_value()
 
-    return types.void(function, int64, int64, arguments), codegen
+    return types.void(int64, arguments), codegen
 
 
 def dense(first: ndarray, *others: ndarray | None) -> list:

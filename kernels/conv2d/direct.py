@@ -30,7 +30,6 @@ from numpy import ndarray
 from .. import buffers, jit
 from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_places, multiply_tile
 from ..tiling import even_split, round_up
-from ..transform import transform
 from .dims import Conv2dDims
 from .estimate import Direction, Estimate, summed
 from .layout import channels_first_view, channels_last
@@ -276,12 +275,9 @@ def _fill_lines(lines, x, n, h_first, count, w_first, width):
             lines[line + j] = 0
 
 
-_store = transform(np.eye(1), "store", biased=True)
-
-
 @jit.kernel(
     lambda T: (
-        jit.read_only(T[:, :, :, ::1]), T[:, :, ::1], T[::1], T[::1], _PLANE,
+        T[:, :, :, ::1], T[:, :, ::1], T[::1], T[::1], _PLANE,
         int64, int64, int64, int64, int64, int64, int64, int64,
     )
 )  # fmt: skip
@@ -300,9 +296,10 @@ def _correlate_task(
     h, left = plane.row_start + first * plane.row_stride, plane.column_start
     inside = h >= 0 and h + lines_count <= H and left >= 0 and left + lines_width <= W
     pitch = (W if inside else lines_width) * C
-    lines = np.empty(0 if inside else lines_count * pitch, y.dtype)
+    source, origin = x.reshape(-1), ((n * H + h) * W + left) * C
     if not inside:
-        _fill_lines(lines, x, n, h, lines_count, left, lines_width)
+        source, origin = np.empty(lines_count * pitch, y.dtype), 0
+        _fill_lines(source, x, n, h, lines_count, left, lines_width)
     pixels = rows * columns
     tiles = -(-pixels // ROWS)
     place, y_place = np.empty(tiles * ROWS, np.int64), np.empty(tiles * ROWS, np.int64)
@@ -314,68 +311,33 @@ def _correlate_task(
             y_place[i * columns + j] = (y_line + j * plane.y_column_step) * K
     for i in range(pixels, tiles * ROWS):  # beyond the last pixel, repeat it
         place[i], y_place[i] = place[pixels - 1], y_place[pixels - 1]
-    run = S * C
-    # Short sums of whole panels need one loop, and no scratch tile.
-    short = depth <= DEPTH
-    terms = depth if short else 0
-    x_term, w_term = np.empty(terms, np.int64), np.empty(terms, np.int64)
-    for k in range(terms):
-        x_term[k], w_term[k] = k // run * pitch + k % run, k * width
-    whole = K // width if short else 0
-    sums = np.empty(tiles * ROWS * width if whole < panels else 0, y.dtype)
-    outer = min(R, max(1, DEPTH // run))  # rows of the filter at once, or parts of one row
-    inner = run if outer > 1 else DEPTH
+    x_term, w_term = np.empty(depth, np.int64), np.empty(depth, np.int64)
+    for k in range(depth):
+        x_term[k], w_term[k] = k // (S * C) * pitch + k % (S * C), k * width
+    whole = K // width  # panels, whose last piece of the sum goes straight to y
+    sums = np.empty(0 if depth <= DEPTH and whole == panels else tiles * ROWS * width, y.dtype)
+    sum_place = np.arange(0, tiles * ROWS * width, width)
     for panel in range(split * panels // splits, (split + 1) * panels // splits):
-        if panel < whole:
-            if inside:
-                multiply_places(
-                    width // lanes, x, ((n * H + h) * W + left) * C, place, x_term,
-                    w, panel * depth * width, w_term, y, panel * width, y_place,
-                    bias, panel * width, 0, depth, tiles,
-                )  # fmt: skip
-            else:
-                multiply_places(
-                    width // lanes, lines, 0, place, x_term,
-                    w, panel * depth * width, w_term, y, panel * width, y_place,
-                    bias, panel * width, 0, depth, tiles,
-                )  # fmt: skip
-            continue
-        for r in range(0, R, outer):
-            for k in range(0, run, inner):
-                a, b = r * pitch + k, (panel * depth + r * run + k) * width
-                for t in range(0, pixels, ROWS):
-                    if inside:
-                        multiply_tile(
-                            width // lanes, x, ((n * H + h) * W + left) * C + a, place[t:], pitch,
-                            1, w, b, width, sums, t * width, width,
-                            min(outer, R - r), min(inner, run - k), r + k,
-                        )  # fmt: skip
-                    else:
-                        multiply_tile(
-                            width // lanes, lines, a, place[t:], pitch,
-                            1, w, b, width, sums, t * width, width,
-                            min(outer, R - r), min(inner, run - k), r + k,
-                        )  # fmt: skip
         channel = panel * width
-        for i in range(rows):
-            p, from_ = plane.y_row + (first + i) * plane.y_row_step, i * columns * width
-            to = ((n * y_rows + p) * y_columns + plane.y_column) * K + channel
-            step = plane.y_column_step * K
-            if channel + width <= K:
-                for v in range(0, width, lanes):
-                    _store(
-                        sums, from_ + v, 0, 0, width, y, to + v, 0, 0, step, columns,
-                        bias, channel + v, 0,
-                    )  # fmt: skip
-            else:
-                for j in range(columns):
-                    for k in range(K - channel):
-                        y[to + j * step + k] = sums[from_ + j * width + k] + bias[channel + k]
+        for k in range(0, depth, DEPTH):
+            straight = k + DEPTH >= depth and panel < whole
+            multiply_places(
+                width // lanes, source, origin, place, x_term[k:],
+                w, panel * depth * width, w_term[k:],
+                y if straight else sums, channel if straight else 0,
+                y_place if straight else sum_place,
+                bias if k == 0 else sums, channel if k == 0 else 0, 0 if k == 0 else width,
+                min(DEPTH, depth - k), tiles,
+            )  # fmt: skip
+        if panel >= whole:
+            for t in range(pixels):
+                for k in range(K - channel):
+                    y[y_place[t] + channel + k] = sums[t * width + k]
 
 
 @jit.kernel(
     lambda T: (
-        jit.read_only(T[:, :, :, ::1]), jit.read_only(T[:, :, :, ::1]), T[:, :, :, ::1], _PLANE,
+        T[:, :, :, ::1], jit.read_only(T[:, :, :, ::1]), T[:, :, :, ::1], _PLANE,
         int64, int64, int64, int64, int64,
     )
 )  # fmt: skip
@@ -406,7 +368,9 @@ def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
         h, left = plane.row_start + first * plane.row_stride, plane.column_start
         inside = h >= 0 and h + lines_count <= H and left >= 0 and left + lines_width <= W
         pitch = (W if inside else lines_width) * C
+        source, origin = x.reshape(-1), ((n * H + h) * W + left) * C
         if not inside:
+            source, origin = lines, 0
             _fill_lines(lines, x, n, h, lines_count, left, lines_width)
         for i in range(height):  # beyond the last term, repeat it
             r, j = divmod(min(i, terms - 1), S * C)
@@ -431,15 +395,8 @@ def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
                     packed[i * width + k] = dy[n, first + p, q, channel + k] if known else 0
             for j in range(0, terms, ROWS):
                 c = ((chunk * panels + panel) * height + j) * width
-                if inside:
-                    multiply_tile(
-                        width // lanes, x, ((n * H + h) * W + left) * C, place[j:],
-                        plane.row_stride * pitch, plane.column_stride * C, packed, 0, width,
-                        sums, c, width, rows, columns, item - first_item,
-                    )  # fmt: skip
-                else:
-                    multiply_tile(
-                        width // lanes, lines, 0, place[j:],
-                        plane.row_stride * pitch, plane.column_stride * C, packed, 0, width,
-                        sums, c, width, rows, columns, item - first_item,
-                    )  # fmt: skip
+                multiply_tile(
+                    width // lanes, source, origin, place[j:],
+                    plane.row_stride * pitch, plane.column_stride * C, packed, 0, width,
+                    sums, c, width, rows, columns, item - first_item,
+                )  # fmt: skip

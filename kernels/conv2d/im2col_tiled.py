@@ -278,11 +278,11 @@ def _correlate_task(task, x, w, bias, y, phases, starts, plan, depth):
     panels = -(-vectors // VECTORS)
     line = vectors * plan.lanes
     grid = _empty_grid(x, phases, plan)
-    few = depth <= FEW and C <= plan.channels
+    few = depth <= FEW and plan.channels >= C
     if few:
         _fill_grid(grid, x, n, group * C, C, p, q, phases, plan)
         filters_here = group * filters + k_first, depth
-        if y.strides[3] == y.itemsize and columns >= VECTORS * plan.lanes:
+        if columns >= VECTORS * plan.lanes and y.strides[3] == y.itemsize:
             _correlate_rows(grid, w, bias, y, starts, plan, filters_here, n, p, q, rows, columns)
             return
     tile = np.empty(0 if few else len(starts) * VECTORS * plan.lanes, x.dtype)

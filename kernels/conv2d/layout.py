@@ -7,14 +7,14 @@ from ..transpose import transposed
 
 
 def channels_last(x: ndarray) -> ndarray:
-    """x (N, C, H, W) as an array (N, H, W, C) without gaps: x itself, seen so, where it can be."""
+    """x (N, C, H, W) as an array (N, H, W, C) for kernels: x itself, seen so, where it can be."""
     seen = x.transpose(0, 2, 3, 1)
-    if seen.flags.c_contiguous and seen.flags.aligned:
+    if seen.flags.carray:
         return seen
     if x.flags.c_contiguous and x.flags.aligned:
         N, C, H, W = x.shape
         return transposed(x.reshape(N, C, H * W)).reshape(N, H, W, C)
-    return np.ascontiguousarray(seen)
+    return np.array(seen, order="C")
 
 
 def channels_first_view(y: ndarray) -> ndarray:

@@ -88,6 +88,8 @@ CASES = [
     Pool2dCase("long rows, stride 2", (2, 2, 6, 45), 2, values="ties"),
     Pool2dCase("long rows, stride 2, padded", (1, 2, 6, 45), 3, 2, 1, values="NaN"),
     Pool2dCase("long rows, stride 3", (1, 2, 7, 59), (2, 3), 3, (0, 1), (1, 2), values="infinite"),
+    Pool2dCase("side by side", (2, 3, 6, 9), 3),
+    Pool2dCase("side by side, long rows", (1, 2, 4, 36), 2),
     Pool2dCase("ConvNet", (64, 32, 28, 28), 2, size="large"),
     Pool2dCase("ResNet stem", (8, 64, 112, 112), 3, 2, 1, size="large"),
 ]

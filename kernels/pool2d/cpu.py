@@ -237,6 +237,14 @@ def _mean_planes_task(task, x, y, count, window):
     P, Q = y.shape[1:]
     rows = _inside(P, window.row_stride, window.row_padding, 1, window.R, H)
     columns = _inside(Q, window.column_stride, window.column_padding, 1, window.S, W)
+    known = np.empty((window.S, 2), np.int64)  # the windows whose position s is inside the image
+    for s in range(window.S):
+        first, last = 0, Q
+        while first < last and s < columns[first, 0]:
+            first += 1
+        while last > first and s >= columns[last - 1, 1]:
+            last -= 1
+        known[s, 0], known[s, 1] = first, last
     for plane in range(task * window.part, min((task + 1) * window.part, len(x))):
         for p in range(P):
             total = y[plane, p]
@@ -244,11 +252,7 @@ def _mean_planes_task(task, x, y, count, window):
             for r in range(rows[p, 0], rows[p, 1]):
                 pixels = x[plane, p * window.row_stride - window.row_padding + r]
                 for s in range(window.S):
-                    first, last = 0, Q  # the windows whose position s is inside the image
-                    while first < last and s < columns[first, 0]:
-                        first += 1
-                    while last > first and s >= columns[last - 1, 1]:
-                        last -= 1
+                    first, last = known[s, 0], known[s, 1]
                     line = pixels[first * window.column_stride - window.column_padding + s :]
                     # The usual strides are said apart, so that vectors are loaded.
                     if window.column_stride == 1:
@@ -270,16 +274,38 @@ def _spread_planes_task(task, dy, dx, count, window):
     P, Q = dy.shape[1:]
     rows = _inside(P, window.row_stride, window.row_padding, 1, window.R, H)
     columns = _inside(Q, window.column_stride, window.column_padding, 1, window.S, W)
+    # Windows side by side, without gaps: each row of dx is written once.
+    apart = window.row_stride == window.R and window.column_stride == window.S
+    apart &= window.row_padding == 0 and window.column_padding == 0
+    apart &= H == P * window.R and W == Q * window.S
+    share = np.empty(Q, dx.dtype)
     for plane in range(task * window.part, min((task + 1) * window.part, len(dx))):
-        dx[plane] = 0
+        if not apart:
+            dx[plane] = 0
         for p in range(P):
             for q in range(Q):
-                share = dy[plane, p, q] / count[p, q]
+                share[q] = dy[plane, p, q] / count[p, q]
+            if apart:
+                line = dx[plane, p * window.R]
+                if window.S == 2:  # said apart, so that vectors are stored
+                    for q in range(Q):
+                        line[2 * q] = share[q]
+                        line[2 * q + 1] = share[q]
+                else:
+                    for q in range(Q):
+                        for s in range(window.S):
+                            line[q * window.S + s] = share[q]
+                for r in range(1, window.R):
+                    below = dx[plane, p * window.R + r]
+                    for w in range(W):
+                        below[w] = line[w]
+                continue
+            for q in range(Q):
                 for r in range(rows[p, 0], rows[p, 1]):
                     h = p * window.row_stride - window.row_padding + r
                     w = q * window.column_stride - window.column_padding
                     for s in range(columns[q, 0], columns[q, 1]):
-                        dx[plane, h, w + s] += share
+                        dx[plane, h, w + s] += share[q]
 
 
 # ------------------------------------------------------------------------- channels innermost
