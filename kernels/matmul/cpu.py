@@ -13,7 +13,7 @@ NumPy's own product would start the threads of its BLAS, which then fight with N
 small products, which it does in the calling thread, it is used, being sooner begun.
 """
 
-from functools import lru_cache
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -97,7 +97,7 @@ def _multiply_rows(a: ndarray, b: ndarray, c: ndarray) -> None:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _rows_cut(batch: int, M: int, N: int, K: int) -> tuple[int, int, int, int]:
     """(tasks, rows and columns of c in one, how much of K it takes at once)."""
     rows, columns = even_split(M, DOT_MOST_ROWS), even_split(N, DOT_MOST_COLUMNS)

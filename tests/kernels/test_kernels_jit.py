@@ -45,18 +45,18 @@ def output(process: subprocess.Popen) -> str:
 
 def test_two_processes_compile_at_once_and_a_third_finds_the_result(tmp_path):
     first, second = run(tmp_path), run(tmp_path)
-    assert {output(first), output(second)} <= {"matmul.cpu._multiply_task", ""}
+    assert {output(first), output(second)} <= {"matmul.cpu._multiply_rows_task", ""}
     assert output(run(tmp_path)) == ""
 
 
 def test_a_cache_that_is_damaged_or_forbidden_stops_nobody(tmp_path):
-    assert output(run(tmp_path)) == "matmul.cpu._multiply_task"
+    assert output(run(tmp_path)) == "matmul.cpu._multiply_rows_task"
     for path in tmp_path.rglob("*.nb[ic]"):
         path.write_bytes(path.read_bytes()[:20])
-    assert output(run(tmp_path)) == "matmul.cpu._multiply_task"
+    assert output(run(tmp_path)) == "matmul.cpu._multiply_rows_task"
     file = tmp_path / "file"
     file.write_text("where a directory should be")
-    assert output(run(file)) == "matmul.cpu._multiply_task"
+    assert output(run(file)) == "matmul.cpu._multiply_rows_task"
 
 
 def test_any_change_in_the_folder_changes_the_key(tmp_path, monkeypatch):

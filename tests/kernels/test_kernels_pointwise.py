@@ -23,6 +23,17 @@ def test_cpu_agrees_with_reference(case, dtype, name):
     np.testing.assert_allclose(got, wanted, rtol=case.tolerance(dtype), atol=0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", SMALLER, ids=lambda case: case.name)
+def test_derivative_of_tanh_agrees_with_reference(case, dtype):
+    (dy,) = case.arrays(dtype)
+    y = np.tanh(dy)
+    got, wanted = cpu.tanh_backward(dy, y), reference.tanh_backward(dy, y)
+    assert got.dtype == dtype
+    assert got.strides == wanted.strides or case.layout == "strided"
+    np.testing.assert_array_equal(got, wanted)
+
+
 @FUNCTION
 def test_float32_is_right_to_the_last_place(name):
     """Against the standard library in float64, rounded: at most one unit, seldom that."""
@@ -49,6 +60,9 @@ def test_ends_zero_and_nan(pointwise, dtype):
 @BOTH
 def test_hand_worked(pointwise):
     np.testing.assert_allclose(pointwise.tanh(np.log([2.0, 3.0])), [0.6, 0.8], rtol=1e-15)
+    # tanh' is 1 - tanh^2
+    slope = pointwise.tanh_backward(np.array([1.0, 2.0]), np.array([0.6, 0.8]))
+    np.testing.assert_allclose(slope, [0.64, 0.72], rtol=1e-15)
     # erf(1/2), Abramowitz and Stegun, table 7.1
     np.testing.assert_allclose(pointwise.erf(np.array([0.5])), [0.5204998778], rtol=1e-10)
 

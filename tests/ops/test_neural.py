@@ -507,6 +507,25 @@ def test_relu_at_zero_and_nan() -> None:
     assert x.grad.tolist()[:3] == [0, 0, 1]
 
 
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+@pytest.mark.parametrize("shape", [(3, 4001), (2, 5, 30, 21)])
+def test_a_kernel_and_numpy_agree_on_values_and_slopes(name: str, shape: tuple[int, ...]) -> None:
+    """Large arrays go to a kernel, small ones to NumPy: the same elements, in all and alone."""
+    rng = np.random.default_rng(0)
+    numbers = rng.standard_normal((2, *shape)).astype(np.float32)
+    function = getattr(tinynet, name)
+    whole = tinynet.from_numpy(numbers[0]).requires_grad_()
+    function(whole).backward(tinynet.from_numpy(numbers[1]))
+    parts = [x[:, :100].reshape(-1)[:900] for x in numbers]
+    x = tinynet.from_numpy(parts[0].copy()).requires_grad_()
+    y = function(x)
+    y.backward(tinynet.from_numpy(parts[1].copy()))
+    close = {"rtol": 2e-6, "atol": 2e-7} if name == "tanh" else {"rtol": 0, "atol": 0}
+    for large, small in ((function(whole), y), (whole.grad, x.grad)):
+        got = large.detach().numpy()[:, :100].reshape(-1)[:900]
+        np.testing.assert_allclose(got, small.detach().numpy(), **close)
+
+
 @pytest.mark.parametrize(
     "name", ["relu", "leaky_relu", "elu", "selu", "celu", "silu", "mish", "hardtanh", "relu6"]
 )

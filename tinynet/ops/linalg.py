@@ -281,9 +281,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         raise ShapeError(f"{_given(x, w)}; x needs at least one dimension and w needs two.")
     if x.shape[-1] != w.shape[1]:
         raise ShapeError(
-            f"{_given(x, w)}; mat1 and mat2 shapes cannot be multiplied: x has {x.shape[-1]} features but "
-            f"w expects {w.shape[1]}. Make in_features {x.shape[-1]}, or flatten the input first "
-            "(nn.Flatten)."
+            f"{_given(x, w)}; mat1 and mat2 shapes cannot be multiplied: x has {x.shape[-1]} "
+            f"features but w expects {w.shape[1]}. Make in_features {x.shape[-1]}, or flatten the "
+            "input first (nn.Flatten)."
         )
     if bias is not None:
         _check_operands(input, bias, "linear")

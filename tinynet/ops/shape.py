@@ -309,7 +309,14 @@ def _cat(*xs, dim):
 
 def _part(dim: int, start: int, end: int) -> Any:
     key = (*[slice(None)] * dim, slice(start, end))
-    return lambda dy: _slice(dy, key=key)
+    return lambda dy: _piece(dy, key=key)
+
+
+@differentiable
+def _piece(x, *, key):
+    """x at a basic key, copied as it lies: before a view, all of x would have to be settled."""
+    shape = x.array.shape
+    return x.array[key].copy(order="K"), (lambda dz: index_add_into(dz, key=key, shape=shape),)
 
 
 def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
