@@ -246,14 +246,15 @@ def vmap(
             )
         results = []
         for i in range(sizes.pop()):
-            item = [
-                a if d is None else _replaced(a, lambda t, d=d, i=i: t.select(d, i))
-                for a, d in zip(args, dims)
-            ]
+            item = [a if d is None else _item(a, d, i) for a, d in zip(args, dims)]
             results.append(func(*item, **kwargs))
         return _restacked(results, out_dims)
 
     return run
+
+
+def _item(value: Any, dim: int, index: int) -> Any:
+    return _replaced(value, lambda tensor: tensor.select(dim, index))
 
 
 def _restacked(results: list[Any], out_dims: Any) -> Any:

@@ -10,7 +10,7 @@ import multiprocessing
 from multiprocessing import *  # noqa: F403
 from typing import Any
 
-__all__ = [*multiprocessing.__all__, "get_all_sharing_strategies", "spawn"]  # type: ignore[attr-defined]
+__all__ = [*multiprocessing.__all__, "get_all_sharing_strategies", "spawn"]
 
 
 def spawn(
@@ -21,10 +21,7 @@ def spawn(
     join: wait for them; else the processes are returned.
     """
     context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=fn, args=(i, *args), daemon=daemon)  # type: ignore[attr-defined]
-        for i in range(nprocs)
-    ]
+    processes = [context.Process(target=fn, args=(i, *args), daemon=daemon) for i in range(nprocs)]
     for process in processes:
         process.start()
     if not join:

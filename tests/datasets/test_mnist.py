@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from tinynet.datasets import MNIST, DatasetError, FashionMNIST, read_idx
+from tinynet.datasets import KMNIST, MNIST, DatasetError, FashionMNIST, read_idx
 
 
 def idx(array):
@@ -124,3 +124,19 @@ def test_files_that_do_not_belong_together(write):
     (root / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.arange(4))))
     with pytest.raises(DatasetError, match="do not belong together"):
         Mixed(root)
+
+
+def test_kmnist_reads_its_own_folder(tmp_path):
+    folder = tmp_path / "KMNIST" / "raw"
+    folder.mkdir(parents=True)
+    for part, count in (("train", 3), ("t10k", 2)):
+        images = bytes([0, 0, 8, 3]) + struct.pack(">3I", count, 28, 28) + bytes(count * 784)
+        labels = bytes([0, 0, 8, 1]) + struct.pack(">I", count) + bytes(range(count))
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+    train, test = KMNIST(tmp_path), KMNIST(tmp_path, train=False)
+    assert (len(train), len(test)) == (3, 2)
+    assert [train.classes[train[i][1]] for i in range(3)] == ["o", "ki", "su"]
+    (folder / "t10k-images-idx3-ubyte").write_bytes(images[:-1])
+    with pytest.raises(DatasetError, match="truncated"):
+        KMNIST(tmp_path, train=False)

@@ -85,7 +85,8 @@ def test_what_is_wrong_is_said():
         ({"size": (2,)}, ValueError, r"2 axes behind \(N, C\), but size is \(2,\)"),
         ({"size": 0}, RuntimeError, "no axis may be 0"),
         ({"size": 2, "mode": "linear"}, NotImplementedError, r"must be \(N, C, L\), but it is"),
-        ({"size": 2, "mode": "bicubic"}, NotImplementedError, "no mode 'bicubic'; there are"),
+        ({"size": 2, "mode": "cubic"}, NotImplementedError, "no mode 'cubic'; there are"),
+        ({"size": 2, "antialias": True}, NotImplementedError, "antialias=True is not supported"),
     ):
         with pytest.raises(error, match=text):
             F.interpolate(x, **options)

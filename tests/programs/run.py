@@ -226,8 +226,9 @@ def page(results: list[Result]) -> str:
         f"PyTorch and on tinynet with only their import lines changed; {same} computed the same "
         "numbers. Both sides start from the same weights, see the data in the same order and drop "
         "the same units, because PyTorch is made to draw tinynet's random numbers. Data sets are "
-        "small ones in the original file formats, and constants such as the number of epochs are "
-        "made smaller ([which](../tests/programs/manifest.toml)). Compared are the numbers "
+        "small ones in the original file formats. On both sides constants such as the number of "
+        "epochs are made smaller, and what PyTorch itself no longer takes is replaced "
+        "([which](../tests/programs/manifest.toml)). Compared are the numbers "
         "behind each `backward()` and all that a program prints; of a model definition its printed "
         "form, its parameters' names, its values and its gradients on a random batch.",
         "",
@@ -245,12 +246,14 @@ def page(results: list[Result]) -> str:
     ]
     for r in sorted(results, key=lambda r: (r.program.kind, r.program.source, r.program.path)):
         p = r.program
-        what = f"`{p.make}`" if p.kind == "model" else p.note or "runs"
+        what = f"`{p.make}`" if p.kind == "model" else p.note or "the program"
         state = {"same": "same numbers"}.get(
             r.status, f"{r.status}: {r.detail.splitlines()[0]}" if r.detail else r.status
         )
         at = f"{p.source} {p.commit[:10]}"
-        text.append(f"| {p.path} | {at} | {what} | {state} | {r.compared} | {r.difference:.1e} |")
+        own = "" if r.own is None else f"{r.own:.1e}"
+        cells = [p.path, at, what, state, r.compared, f"{r.difference:.1e}", own]
+        text.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(text) + "\n"
 
 
@@ -267,7 +270,8 @@ if __name__ == "__main__":
             results.append(result)
             print(
                 f"{program.name:40} {result.status:12} {result.compared:6} numbers, "
-                f"{result.difference:.1e}",
+                f"{result.difference:.1e}"
+                + ("" if result.own is None else f" (PyTorch from itself: {result.own:.1e})"),
                 flush=True,
             )
             if result.detail:

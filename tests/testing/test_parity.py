@@ -63,6 +63,7 @@ def test_names_without_signature_are_not_compared():
     assert table._compared(lambda a: 0, "", False) == ([], [])
 
 
+@pytest.mark.slow
 def test_committed_names_are_those_of_the_installed_pytorch():
     torch = pytest.importorskip("torch")
     if parity.versions().split()[1].rstrip(",") != torch.__version__.partition("+")[0]:
@@ -75,7 +76,7 @@ def test_committed_names_are_those_of_the_installed_pytorch():
 def names(module):
     """(tinynet's module, a name) of everything that PyTorch has there and tinynet lacks."""
     place = parity.places_of(module)[-1]
-    found = table.entries(place)
+    found = table.table()[place]
     return [(module, e.short) for e in found if e.status in ("missing", "outside")]
 
 

@@ -100,7 +100,9 @@ def _grad_batched(
     outputs: Any, inputs: Any, grad_outputs: Any, create_graph: bool, *options: Any
 ) -> tuple[Any, ...]:
     """`grad` for each row of grad_outputs, stacked."""
-    batches = [grad_outputs] if isinstance(grad_outputs, TensorBase) else list(grad_outputs)
+    batches: list[Any] = (
+        [grad_outputs] if isinstance(grad_outputs, TensorBase) else list(grad_outputs)
+    )
     rows = [
         grad(
             outputs,
@@ -332,9 +334,8 @@ def _on_the_way(roots: list[Node], wanted: set[Node]) -> set[Node]:
 def _roots(tensors: Any, gradients: Any) -> list[tuple[Node, Any]]:
     """(node, gradient) of each tensor that backward starts from."""
     tensors = [tensors] if isinstance(tensors, TensorBase) else list(tensors)
-    if gradients is None or isinstance(gradients, TensorBase):
-        gradients = [gradients] * len(tensors) if gradients is None else [gradients]
-    gradients = list(gradients)
+    given = [None] * len(tensors) if gradients is None else gradients
+    gradients = [given] if isinstance(given, TensorBase) else list(given)
     if len(gradients) != len(tensors):
         raise RuntimeError(
             f"got {len(tensors)} tensors and {len(gradients)} gradients; give one for each"

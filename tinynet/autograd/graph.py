@@ -46,8 +46,8 @@ def register_multi_grad_hook(
 ) -> _Handles:
     """Call fn in backward when the gradients of all these tensors are known, or of the first.
 
-    mode: "all" calls fn(gradients), a list with one for each tensor, once all have come; "any" calls
-        fn(gradient) with the one that comes first.
+    mode: "all" calls fn(gradients), a list with one for each tensor, once all have come; "any"
+        calls fn(gradient) with the one that comes first.
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")

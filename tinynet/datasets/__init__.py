@@ -7,12 +7,13 @@ from .fake import FakeData
 from .folder import DatasetFolder, ImageFolder
 from .idx import DatasetError, read_idx
 from .images import ColourImages, GreyImages, ImagesInMemory, normalise
-from .mnist import MNIST, FashionMNIST
+from .mnist import KMNIST, MNIST, FashionMNIST
 from .shipped import Clothes, Digits
 
 __all__ = [
     "CIFAR10",
     "CIFAR100",
+    "KMNIST",
     "MNIST",
     "Clothes",
     "ColourImages",

@@ -42,7 +42,7 @@ class MNIST(GreyImages):
         "http://yann.lecun.com/exdb/mnist/",
     )
     # of the unpacked files
-    MD5: ClassVar[dict[str, str]] = {
+    MD5: ClassVar[dict[str, str | None]] = {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
         "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
@@ -118,7 +118,7 @@ class FashionMNIST(MNIST):
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
     )
-    MD5: ClassVar[dict[str, str]] = {
+    MD5: ClassVar[dict[str, str | None]] = {
         "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
         "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
         "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
@@ -129,4 +129,25 @@ class FashionMNIST(MNIST):
         "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
         "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
         "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+    }
+
+
+class KMNIST(MNIST):
+    """Ten handwritten characters of old Japanese, 28x28: 60,000 to train on, 10,000 to test.
+
+    root: as MNIST's (torchvision's folder is KMNIST/raw/).
+    Raises DatasetError if a file is missing or truncated, or a download is not the original.
+
+    Source: Clanuwat, Bober-Irizar, Kitamoto, Lamb, Yamamoto, Ha, "Deep Learning for Classical
+    Japanese Literature", 2018.
+    """
+
+    classes = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+    MIRRORS = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
+    MD5: ClassVar[dict[str, str | None]] = dict.fromkeys(MNIST.MD5)  # known only of packed files
+    PACKED_MD5: ClassVar[dict[str, str]] = {
+        "train-images-idx3-ubyte": "bdb82020997e1d708af4cf47b453dcf7",
+        "train-labels-idx1-ubyte": "e144d726b3acfaa3e44228e80efcd344",
+        "t10k-images-idx3-ubyte": "5c965bf0a639b31b8f53240b1b52f4d7",
+        "t10k-labels-idx1-ubyte": "7320c461ea6c1c855c0b718fb2a4b134",
     }

@@ -601,11 +601,40 @@ _RECENTRED = (
     "is tested with the kernels)"
 )
 
+_SYMMETRIC = "the gradient is symmetric"
+_SQUARE = "the matrices are square, so the two sizes are the same"
+
 EQUIVALENT: dict[str, str] = {
+    "ops.embedding.embedding: dy * wrap(share[..., None]) -> dy": (
+        "share is 1 where the gradient is the derivative; the other shares (none for padding, 1/n "
+        "for a row that comes n times) are asked for, and compared with PyTorch's by name"
+    ),
     **{
         f"ops.arithmetic._step, input 0: {kind}": _STEP
         for kind in ("sign", "factor", "deleted", "element")
     },
+    **{
+        f"ops.arithmetic._rounded_quotient, input {k}: {kind}": _STEP
+        for k in (0, 1)
+        for kind in ("sign", "factor", "deleted", "element")
+    },
+    **{
+        f"ops.elementwise._xlogy: 0 -> 1 in {part}": _NO_DERIVATIVE
+        for part in ("x.eq(0)", "y.le(0)", "where(x.eq(0) & y.le(0), 0, y.log())")
+    },
+    "ops.factorization._cholesky, input 0: transposed": _SYMMETRIC,
+    "ops.factorization._eigvalsh, input 0: transposed": _SYMMETRIC,
+    "ops.factorization._eigh: -1 -> 1 (no. 2)": _SQUARE,
+    "ops.factorization._eigh: 1 -> 2 in -1 (no. 2)": _SQUARE,
+    "ops.factorization._eigh: 1 -> 2 in where(same, 1, gap)": _MASKED,
+    "ops.factorization._svd: 1 -> 2 in where(same, 1, row * row - column * column)": (
+        "it divides the diagonal of a skew matrix, which is 0"
+    ),
+    "ops.factorization.matrix_exp: -1 -> 1": _SQUARE,
+    "ops.factorization.matrix_exp: 1 -> 2 in -1": _SQUARE,
+    "ops.statistics._logcumsumexp: 0 -> 1 in narrow(y, dim, 0, 1)": (
+        "zeros in the shape of one slice, whichever"
+    ),
     "ops.arithmetic._pow: 0 -> 1 in where(x.eq(0) & y.eq(0), 0, y - 1)": (
         "where x and y are 0 the whole is dz * y * x^this: 0 for 0 and for 1"
     ),

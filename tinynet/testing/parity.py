@@ -8,6 +8,7 @@ signatures; what is outside or different on purpose stands in `tinynet/parity/de
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import sys
@@ -127,7 +128,7 @@ def _equal(theirs: str, own: str) -> bool:
 
 
 def _number(text: str) -> float | None:
-    """The value of a number or of a quotient of two, as documentation has it; None of other text."""
+    """The value of a number, or of a quotient of two; None of other text."""
     above, _, below = text.partition("/")
     try:
         return float(above) / float(below or 1)
@@ -135,6 +136,7 @@ def _number(text: str) -> float | None:
         return None
 
 
+@functools.cache
 def table() -> dict[str, list[Entry]]:
     """Everything: for each of PyTorch's modules, its names."""
     return {place: entries(place) for place in names()}

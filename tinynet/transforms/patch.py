@@ -53,7 +53,9 @@ def _blurred(planes: np.ndarray, sizes: Sequence[int], sigmas: Sequence[float]) 
         pads[axis] = (size // 2, size // 2)
         padded = np.moveaxis(np.pad(x, pads, mode="reflect"), axis, -1)
         n = x.shape[axis]
-        mixed = sum(kind(w) * padded[..., i : i + n] for i, w in enumerate(weights))
+        mixed = np.zeros_like(padded[..., :n])
+        for i, weight in enumerate(weights):
+            mixed += kind(weight) * padded[..., i : i + n]
         x = np.moveaxis(mixed, -1, axis)
     if planes.dtype.kind != "f":
         x = x.round()
@@ -122,8 +124,8 @@ class RandomErasing:
             return image
         H, W = image_size(image)
         for _ in range(10):
-            area = H * W * random.uniform(*self.scale)
-            proportion = math.exp(random.uniform(*np.log(self.ratio)))
+            area = H * W * random.uniform(self.scale[0], self.scale[1])
+            proportion = math.exp(random.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
             h, w = (round(math.sqrt(area * f)) for f in (proportion, 1 / proportion))
             if h < H and w < W:
                 i, j = int(random.integers(H - h + 1)), int(random.integers(W - w + 1))

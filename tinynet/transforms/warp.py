@@ -203,17 +203,17 @@ class RandomAffine:
     def __call__(self, image: Any) -> Any:
         random = default_generator.numpy
         height, width = image_size(image)
-        angle = random.uniform(*self.degrees)
+        angle = random.uniform(self.degrees[0], self.degrees[1])
         translate = (0, 0)
         if self.translate is not None:
             most = self.translate[0] * width, self.translate[1] * height
             translate = tuple(round(random.uniform(-m, m)) for m in most)  # type: ignore[assignment]
-        scale = 1.0 if self.scale is None else random.uniform(*self.scale)
+        scale = 1.0 if self.scale is None else random.uniform(self.scale[0], self.scale[1])
         shear = [0.0, 0.0]
         if self.shear is not None:
-            shear[0] = random.uniform(*self.shear[:2])
+            shear[0] = random.uniform(self.shear[0], self.shear[1])
             if len(self.shear) == 4:
-                shear[1] = random.uniform(*self.shear[2:])
+                shear[1] = random.uniform(self.shear[2], self.shear[3])
         return affine(
             image, angle, translate, scale, shear, self.interpolation, self.fill, self.center
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,7 +32,8 @@ def make_grid(
     if not isinstance(tensor, Tensor):
         if not isinstance(tensor, list) or not all(isinstance(t, Tensor) for t in tensor):
             raise TypeError(f"tensor or list of tensors expected, got {type(tensor)}")
-        tensor = stack(tensor)
+        tensor = cast("Tensor", stack(tensor))
+    place = tensor.device
     images = tensor.detach().cpu().numpy()
     if not 2 <= images.ndim <= 4:
         raise ValueError(f"make_grid: images are (N, C, H, W), but these are {images.shape}")
@@ -44,7 +45,7 @@ def make_grid(
         parts = [_scaled(image, value_range) for image in images] if scale_each else None
         images = np.stack(parts) if parts else _scaled(images, value_range)
     if len(images) == 1:
-        return wrap(np.array(images[0])).to(tensor.device)
+        return wrap(np.array(images[0])).to(place)
     count, channels, height, width = images.shape
     columns = min(nrow, count)
     rows = math.ceil(count / columns)
@@ -54,7 +55,7 @@ def make_grid(
     for i, image in enumerate(images):
         top, left = padding + i // columns * down, padding + i % columns * across
         grid[:, top : top + height, left : left + width] = image
-    return wrap(grid).to(tensor.device)
+    return wrap(grid).to(place)
 
 
 def _scaled(images: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray:

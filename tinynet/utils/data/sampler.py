@@ -145,7 +145,8 @@ class DistributedSampler(Sampler[int]):
     """The part of a dataset that is this process's: every num_replicas-th index, from `rank` on.
 
     The order is drawn from seed + epoch, the same in all processes; call `set_epoch(epoch)` before
-    each epoch. So that all parts are equally long, indices are repeated, or with drop_last left out.
+    each epoch. So that all parts are of one length, indices are repeated, or with drop_last left
+    out.
     num_replicas, rank: how many processes there are, and which this is; both must be said.
     """
 
