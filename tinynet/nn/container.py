@@ -133,7 +133,8 @@ class Sequential(_Indexed):
 
     def forward(self, input: Any) -> Any:
         """The last module of ... of the first module of `input`."""
-        before = waiting = None  # the module before; a ReLU that a pooling may overtake
+        before: Module | None = None
+        waiting: ReLU | None = None  # a pooling that follows may overtake it
         for module in self._modules.values():
             if waiting is not None:
                 if type(module) is MaxPool2d and not (module.return_indices or _watched(module)):
