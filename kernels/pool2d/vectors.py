@@ -151,11 +151,11 @@ def _largest(module: ir.Module, number: types.Float, step: int) -> ir.Function:
         return emit
 
     def emit(b: ir.IRBuilder, arguments: list) -> None:
-        parts = [
+        several, single = (
             _function(module, f"{name}_{v.lanes}", [*kinds, INT], part(v))
             for v in (whole, _Lanes(module, number, False))
-        ]
-        _over_outputs(b, *parts, whole.lanes, arguments[-1])
+        )
+        _over_outputs(b, several, single, whole.lanes, arguments[-1])
 
     return _function(module, name, [*kinds, INT], emit)
 
@@ -186,11 +186,11 @@ def _collected(module: ir.Module, number: types.Float) -> ir.Function:
         return emit
 
     def emit(b: ir.IRBuilder, arguments: list) -> None:
-        parts = [
+        several, single = (
             _function(module, f"{name}_{v.lanes}", [*kinds, INT], part(v))
             for v in (whole, _Lanes(module, number, False))
-        ]
-        _over_outputs(b, *parts, whole.lanes, arguments[-1])
+        )
+        _over_outputs(b, several, single, whole.lanes, arguments[-1])
 
     return _function(module, name, [*kinds, INT], emit)
 
