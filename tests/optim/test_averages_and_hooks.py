@@ -123,16 +123,24 @@ def test_names_of_parameters() -> None:
 
 
 def test_lbfgs_finds_the_bottom_of_rosenbrocks_valley() -> None:
-    p = tinynet.tensor([-1.2, 1.0], dtype=tinynet.float64, requires_grad=True)
-    optimizer = optim.LBFGS([p], line_search_fn="strong_wolfe", max_iter=100)
+    found = []
+    for lib in (tinynet, torch):
+        p = lib.tensor([-1.2, 1.0], dtype=lib.float64, requires_grad=True)
+        settings = {"line_search_fn": "strong_wolfe", "max_iter": 100}
+        optimizer = lib.optim.LBFGS([p], tolerance_change=1e-14, **settings)
+        evaluations = []
 
-    def closure() -> Any:
-        optimizer.zero_grad()
-        loss = (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2
-        loss.backward()
-        return loss
+        def closure(lib: Any = lib, p: Any = p, o: Any = optimizer, seen: Any = evaluations) -> Any:
+            o.zero_grad()
+            loss = (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2
+            loss.backward()
+            seen.append(loss.item())
+            return loss
 
-    assert float(optimizer.step(closure)) == pytest.approx(24.2)
-    np.testing.assert_allclose(p.detach().numpy(), [1, 1], rtol=1e-5)
+        assert optimizer.step(closure).item() == pytest.approx(24.2)
+        np.testing.assert_allclose(p.detach().numpy(), [1, 1], rtol=1e-6)
+        found.append(evaluations)
+    assert len(found[0]) == len(found[1])
+    np.testing.assert_allclose(found[0][:20], found[1][:20], rtol=1e-6)
     with pytest.raises(TypeError, match="closure"):
-        optimizer.step()
+        optim.LBFGS([tinynet.zeros(1, requires_grad=True)]).step()

@@ -146,7 +146,7 @@ class Sequential(_Indexed):
 
     def forward(self, input: Any) -> Any:
         """The last module of ... of the first module of `input`."""
-        modules = [*self._modules.values(), None, None]
+        modules: list[Any] = [*self._modules.values(), None, None]
         fuses = self.fuses and not any(observer.as_written for observer in observers)
         i, before = 0, None
         while (module := modules[i]) is not None:

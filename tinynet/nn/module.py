@@ -507,6 +507,10 @@ class Module:
         """Move to a device without the values."""
         return self._apply(lambda t: creation.empty_like(t, device=device), recurse)
 
+    def share_memory(self: T) -> T:
+        """Move to memory that other processes can use; see `Tensor.share_memory_`."""
+        return self._apply(lambda t: t.share_memory_())
+
     def cpu(self: T) -> T:
         """Move to the CPU."""
         return self._apply(lambda t: t.cpu())
