@@ -489,9 +489,7 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     return split(input, -(-n // chunks), dim) if n else split(input, [0] * chunks, dim)
 
 
-def tensor_split(
-    input: Any, indices_or_sections: Any, dim: int = 0
-) -> tuple[Any, ...]:
+def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
     """Views of input cut at the given indices along `dim`, or into nearly equal sections."""
     if not input.array.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got 0")

@@ -146,9 +146,7 @@ def gradient(input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int =
 def _slope(x: Any, dim: int, spacing: Any, edge_order: int) -> Any:
     n = x.array.shape[dim]
     if n < edge_order + 1:
-        raise RuntimeError(
-            "gradient expected each dimension size to be at least edge_order+1"
-        )
+        raise RuntimeError("gradient expected each dimension size to be at least edge_order+1")
     if isinstance(spacing, TensorBase) and spacing.array.ndim:
         h = np.diff(spacing.array.astype(x.array.dtype))
     else:
