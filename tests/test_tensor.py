@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import multiprocessing
 import pickle
 
 import numpy as np
@@ -217,3 +218,24 @@ def test_old_and_new_fill_methods():
     assert x.fill_(3).sum().item() == 3000
     assert x.zero_().sum().item() == 0
     assert x.new_ones(2, 2).tolist() == [[1, 1], [1, 1]]
+
+
+def test_shared_memory_is_written_by_a_child():
+    from tinynet import nn, optim
+
+    model = nn.Linear(2, 1)
+    before = [p.detach().clone() for p in model.parameters()]
+    assert not model.weight.is_shared()
+    assert model.share_memory() is model
+    assert model.weight.is_shared() and model.weight[0].is_shared()
+    assert all(p.equal(was) for p, was in zip(model.parameters(), before, strict=True))
+
+    def train():
+        model(tn.ones(3, 2)).sum().backward()
+        optim.SGD(model.parameters(), lr=1).step()
+
+    process = multiprocessing.get_context("fork").Process(target=train)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert model.bias.item() == pytest.approx(before[1].item() - 3)

@@ -7,6 +7,7 @@ itself (gradients, in-place changes, conversion, printing) is written here.
 from __future__ import annotations
 
 import functools
+import mmap
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -277,11 +278,22 @@ class Tensor(TensorBase):
         )
 
     def is_shared(self) -> bool:
-        """False: no tensor's memory is shared between processes."""
-        return False
+        """True if processes made by fork write to the same memory, see `share_memory_`."""
+        owner: Any = self.array
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        return isinstance(owner, mmap.mmap)
 
     def share_memory_(self) -> Tensor:
-        """This tensor: a child process gets its memory by fork, or a copy."""
+        """Move to memory that this process and its children, made by fork, have in common.
+
+        What one of them writes all of them read. A process made by spawn gets a copy.
+        """
+        if not self.is_shared() and xp_of(self.array) is np:
+            memory = mmap.mmap(-1, max(1, self.nbytes))
+            shared: Any = np.ndarray(self.shape, self.array.dtype, buffer=memory)
+            shared[...] = self.array
+            self.array = shared
         return self
 
     def is_pinned(self, device: Any = None) -> bool:

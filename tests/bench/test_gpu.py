@@ -80,8 +80,9 @@ def machine(monkeypatch, inside):
 
     monkeypatch.setattr(gpu, "workers", workers)
     switches = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
-    yield
-    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = switches
+    with torch.backends.__allow_nonbracketed_mutation():  # PyTorch's test tools freeze them
+        yield
+        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = switches
     torch.backends.cuda.matmul.allow_tf32 = False
 
 

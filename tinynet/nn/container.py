@@ -147,11 +147,12 @@ class Sequential(_Indexed):
     def forward(self, input: Any) -> Any:
         """The last module of ... of the first module of `input`."""
         modules: list[Any] = [*self._modules.values(), None, None]
-        fuses = self.fuses and not any(observer.as_written for observer in observers)
+        reorders = self.fuses and not any(observer.as_written for observer in observers)
+        fuses = self.fuses and not observers  # the modules themselves are not called then
         i, before = 0, None
         while (module := modules[i]) is not None:
             after = modules[i + 1]
-            if fuses and _pools_first(before, module, after):
+            if reorders and _pools_first(before, module, after):
                 input = module(after(input))
                 i += 2
             elif (
