@@ -227,7 +227,8 @@ def test_shared_memory_is_written_by_a_child():
     before = [p.detach().clone() for p in model.parameters()]
     assert not model.weight.is_shared()
     assert model.share_memory() is model
-    assert model.weight.is_shared() and model.weight[0].is_shared()
+    assert model.weight.is_shared()
+    assert model.weight[0].is_shared()
     assert all(p.equal(was) for p, was in zip(model.parameters(), before, strict=True))
 
     def train():
