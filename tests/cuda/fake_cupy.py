@@ -543,6 +543,8 @@ def module():
         setattr(cupy, thing.__name__, thing)
     cupy.asanyarray = asarray
     cupy.linalg = _Module("cupy.linalg", np.linalg)
+    tricks = _Module("cupy.lib.stride_tricks", np.lib.stride_tricks)
+    cupy.lib = types.SimpleNamespace(stride_tricks=tricks)
     cupy.cuda = cuda
     pool = _Pool()
     cupy.get_default_memory_pool = lambda: pool

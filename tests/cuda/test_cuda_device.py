@@ -38,6 +38,9 @@ def on_gpu(tensor):
 WITH_CONSTANTS = {
     "pow of zeros", "pow from zero", "plane_gather", "batch_norm, evaluation",
     "batch_norm, evaluation, plain", "binary_cross_entropy, certain",
+    "fractional_max_pool2d", "fractional_max_pool3d", "multilabel_margin_loss", "ctc_loss",
+    "embedding", "embedding_bag sum", "embedding_bag mean", "embedding_bag max",
+    "scaled_dot_product_attention masked", "copysign", "hypot at 0", "xlogy of 0",
 }  # fmt: skip
 ROWS = [
     row

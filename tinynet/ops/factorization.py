@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import return_types
 from ..autograd.tape import TensorBase, differentiable, wrap
+from ..device import xp_of
 from ..kernels.errors import ShapeError
 from . import reduction
 from .arithmetic import where
@@ -41,8 +42,14 @@ def _check_matrices(x: Any, name: str) -> Any:
     return x
 
 
-def _eye(n: int, like: Any) -> Any:
-    return wrap(np.eye(n, dtype=like.array.dtype))
+def _eye(n: int, like: Any, columns: int | None = None, dtype: Any = None) -> Any:
+    """Ones on the diagonal, where `like` is and of its dtype unless another is given."""
+    return wrap(xp_of(like.array).eye(n, columns, dtype=dtype or like.array.dtype))
+
+
+def _info(A: Any, failed: int) -> Any:
+    """What the functions ending in _ex say of each matrix: 0, or what failed."""
+    return wrap(xp_of(A.array).full(A.shape[:-2], failed, np.int32))
 
 
 def _lower(x: Any) -> Any:
@@ -103,7 +110,7 @@ def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> A
         if check_errors:
             raise
         factor, failed = A * 0, 1
-    return return_types.linalg_cholesky_ex(factor, wrap(np.full(A.shape[:-2], failed, np.int32)))
+    return return_types.linalg_cholesky_ex(factor, _info(A, failed))
 
 
 def cholesky_solve(B: Any, L: Any, upper: bool = False) -> Any:
@@ -192,7 +199,9 @@ def qr(A: Any, mode: str = "reduced") -> Any:
     else:  # the first M columns decide Q; the others are turned by it
         q, first = _qr(_columns(A, 0, m))
         r = cat([first, matmul(matrix_transpose(q), _columns(A, m, n))], -1)
-    return return_types.linalg_qr(wrap(np.empty(0, A.array.dtype)) if mode == "r" else q, r)
+    return return_types.linalg_qr(
+        wrap(xp_of(A.array).empty(0, A.array.dtype)) if mode == "r" else q, r
+    )
 
 
 # ------------------------------------------------------------------------- symmetric eigenvalues
@@ -206,7 +215,7 @@ def _eigh(a):
         l, v = _eigh(a)
         vt = matrix_transpose(v)
         gap = l.unsqueeze(-2) - l.unsqueeze(-1)
-        same = wrap(np.eye(gap.array.shape[-1], dtype=bool))
+        same = _eye(gap.array.shape[-1], gap, dtype=bool)
         turn = where(same, 0, matmul(vt, dv) / where(same, 1, gap))
         found = matmul(matmul(v, diag_embed(dl) + turn), vt)
         return ((found + matrix_transpose(found)) / 2,)
@@ -259,7 +268,7 @@ def _svd(a):
     def da(du: Any, ds: Any, dvt: Any) -> Any:
         u, s, vt = _svd(a)
         ut, v, dv = matrix_transpose(u), matrix_transpose(vt), matrix_transpose(dvt)
-        same = wrap(np.eye(s.array.shape[-1], dtype=bool))
+        same = _eye(s.array.shape[-1], s, dtype=bool)
         row, column = s.unsqueeze(-2), s.unsqueeze(-1)
         gap = where(same, 1, row * row - column * column)
         skew_u, skew_v = matmul(ut, du), matmul(vt, dv)
@@ -326,7 +335,7 @@ def lu_factor(A: Any, *, pivot: bool = True) -> Any:
     batch = A.array.shape[:-2]
     order, pivots = _pivoting(A.array.reshape(-1, m, n), pivot)
     flat = reshape(A, (-1, m, n))
-    rest = getitem(flat, (wrap(np.arange(len(order))[:, None]), wrap(order)))
+    rest = getitem(flat, (wrap(xp_of(order).arange(len(order))[:, None]), wrap(order)))
     lower, upper = [], []
     for i in range(k):
         row = narrow(rest, -2, 0, 1)  # (B, 1, n - i)
@@ -352,17 +361,18 @@ def _pivoting(a: Any, pivot: bool) -> tuple[Any, Any]:
     """For each matrix, the order of rows that elimination with the largest pivots takes."""
     count, m, n = a.shape
     k = min(m, n)
-    order = np.tile(np.arange(m), (count, 1))
-    pivots = np.tile(np.arange(1, k + 1), (count, 1))
+    xp = xp_of(a)
+    order = xp.tile(xp.arange(m), (count, 1))
+    pivots = xp.tile(xp.arange(1, k + 1), (count, 1))
     if not pivot:
         return order, pivots
     a = a.copy()
-    every = np.arange(count)
+    every = xp.arange(count)
     for i in range(k):
         best = i + abs(a[:, i:, i]).argmax(1)
         pivots[:, i] = best + 1
         for x in (a, order):
-            x[every, i], x[every, best] = x[every, best].copy(), x[every, i].copy()
+            _exchange(x, every, i, best)
         top = a[:, i, i]
         factors = a[:, i + 1 :, i] / np.where(top == 0, 1, top)[:, None]
         a[:, i + 1 :, i:] -= factors[:, :, None] * a[:, None, i, i:]
@@ -373,11 +383,7 @@ def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> A
     """(LU, pivots, info): `lu_factor`, and the first pivot that is 0, counted from 1."""
     packed, pivots = lu_factor(A, pivot=pivot)
     zero = np.diagonal(packed.array, axis1=-2, axis2=-1) == 0
-    info = (
-        np.where(zero.any(-1), zero.argmax(-1) + 1, 0)
-        if zero.shape[-1]
-        else np.zeros(zero.shape[:-1])
-    )
+    info = np.where(zero.any(-1), zero.argmax(-1) + 1, 0) if zero.shape[-1] else zero.any(-1)
     if check_errors and info.any():
         raise LinAlgError(f"linalg.lu_factor_ex: U[{info.max()},{info.max()}] is zero")
     return return_types.linalg_lu_factor_ex(packed, pivots, wrap(info.astype(np.int32)))
@@ -389,25 +395,30 @@ def lu_unpack(
     """(P, L, U) from what `lu_factor` gave."""
     m, n = LU_data.array.shape[-2:]
     k = min(m, n)
-    empty = wrap(np.empty(0, LU_data.array.dtype))
+    empty = wrap(xp_of(LU_data.array).empty(0, LU_data.array.dtype))
     l = u = p = empty
     if unpack_data:
-        l = tril(_columns(LU_data, 0, k), -1) + wrap(np.eye(m, k, dtype=LU_data.array.dtype))
+        l = tril(_columns(LU_data, 0, k), -1) + _eye(m, LU_data, k)
         u = triu(narrow(LU_data, -2, 0, k))
     if unpack_pivots:
         order = _row_order(LU_pivots.array, m)
-        p = wrap(np.moveaxis(np.eye(m, dtype=LU_data.array.dtype)[order], -1, -2).copy())
+        p = matrix_transpose(getitem(_eye(m, LU_data), wrap(order))).contiguous()
     return return_types.lu_unpack(p, l, u)
 
 
 def _row_order(pivots: Any, m: int) -> Any:
     """Which row came to each place, from the exchanges."""
-    order = np.broadcast_to(np.arange(m), (*pivots.shape[:-1], m)).copy()
-    for batch in np.ndindex(pivots.shape[:-1]):
-        rows = order[batch]
-        for i, j in enumerate(pivots[batch] - 1):
-            rows[[i, j]] = rows[[j, i]]
-    return order
+    xp, flat = xp_of(pivots), pivots.reshape(-1, pivots.shape[-1])
+    order = xp.tile(xp.arange(m), (len(flat), 1))
+    every = xp.arange(len(flat))
+    for i in range(flat.shape[1]):
+        _exchange(order, every, i, flat[:, i] - 1)
+    return order.reshape(*pivots.shape[:-1], m)
+
+
+def _exchange(rows: Any, every: Any, i: int, other: Any) -> None:
+    """Exchange row i with row other[b] in each rows[b]."""
+    rows[every, i], rows[every, other] = rows[every, other].copy(), rows[every, i].copy()
 
 
 def lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False) -> Any:
@@ -434,7 +445,7 @@ def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -
         if check_errors:
             raise
         result, failed = B * math.nan, 1
-    return return_types.linalg_solve_ex(result, wrap(np.full(A.shape[:-2], failed, np.int32)))
+    return return_types.linalg_solve_ex(result, _info(A, failed))
 
 
 def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
@@ -446,7 +457,7 @@ def inv_ex(A: Any, *, check_errors: bool = False) -> Any:
         if check_errors:
             raise
         result, failed = A * math.nan, 1
-    return return_types.linalg_inv_ex(result, wrap(np.full(A.shape[:-2], failed, np.int32)))
+    return return_types.linalg_inv_ex(result, _info(A, failed))
 
 
 @differentiable
@@ -466,7 +477,7 @@ def _pinv(a, *, cutoff):
         )
 
     u, s, vt = np.linalg.svd(a.array, full_matrices=False)
-    large = s > np.asarray(cutoff)
+    large = s > cutoff
     inverse = np.where(large, 1 / np.where(large, s, 1), 0)
     return np.swapaxes(vt, -1, -2) @ (inverse[..., None] * np.swapaxes(u, -1, -2)), (da,)
 
@@ -476,11 +487,11 @@ def _cutoff(A: Any, atol: Any, rtol: Any, largest: Any) -> Any:
     m, n = A.array.shape[-2:]
 
     def number(v: Any) -> Any:
-        return v.array[..., None] if isinstance(v, TensorBase) else np.asarray(v)
+        return v.array[..., None] if isinstance(v, TensorBase) else v
 
     if rtol is None:
         default = max(m, n) * float(np.finfo(A.array.dtype).eps)
-        rtol = default if atol is None else np.where(number(atol) > 0, 0, default)
+        rtol = default if atol is None else (number(atol) <= 0) * default
     else:
         rtol = number(rtol)
     return np.maximum(0 if atol is None else number(atol), rtol * largest)
@@ -505,7 +516,7 @@ def matrix_rank(
     """How many singular values are above the cutoff; no gradient."""
     _check_matrices(A, "linalg.matrix_rank")
     if not A.array.shape[-1] or not A.array.shape[-2]:
-        return wrap(np.zeros(A.array.shape[:-2], np.int64))
+        return wrap(xp_of(A.array).zeros(A.array.shape[:-2], np.int64))
     if tol is not None:
         atol, rtol = tol, 0.0
     s = np.linalg.svd(A.array, compute_uv=False)
@@ -519,13 +530,13 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     b = B.unsqueeze(-1) if vector else B
     m, n = A.array.shape[-2:]
     x = matmul(pinv(A, rtol=rcond), b)
-    empty = wrap(np.empty(0, A.array.dtype))
+    empty = wrap(xp_of(A.array).empty(0, A.array.dtype))
     rank = matrix_rank(A, rtol=rcond)
     full = m > n and driver in ("gels", "gelsd", "gelss") and bool((rank.array == n).all())
     residual = matmul(A, x) - b
     residuals = (residual * residual).sum(-2) if full else empty
     singular = svdvals(A) if driver in ("gelsd", "gelss") else empty
-    counted = rank if driver != "gels" else wrap(np.empty(0, np.int64))
+    counted = rank if driver != "gels" else wrap(xp_of(A.array).empty(0, np.int64))
     return return_types.linalg_lstsq(x.squeeze(-1) if vector else x, residuals, counted, singular)
 
 
@@ -593,12 +604,12 @@ def matrix_exp(a):
 
 def _exponential(a: Any) -> Any:
     """exp(A / 2^s)^(2^s) with a Taylor polynomial, s such that the norm of A / 2^s is below 1/2."""
-    norm = abs(a).sum(-2).max(initial=0)
+    norm = float(abs(a).sum(-2).max()) if a.size else 0.0
     if not math.isfinite(norm):
         return np.full_like(a, math.nan)
     s = max(0, math.ceil(math.log2(norm)) + 1) if norm else 0
     x = a.astype(np.float64) / 2.0**s
-    term = result = np.broadcast_to(np.eye(a.shape[-1]), a.shape)
+    term = result = np.broadcast_to(xp_of(a).eye(a.shape[-1]), a.shape)
     for k in range(1, 18):  # (1/2)^17 / 17! is far below float64's last digit
         term = term @ x / k
         result = result + term
@@ -710,8 +721,8 @@ def householder_product(A: Any, tau: Any) -> Any:
             f"linalg.householder_product: needs A (M, N) with M >= N >= the size of tau, but got "
             f"{list(A.array.shape)} and {list(tau.array.shape)}"
         )
-    v = tril(A, -1) + wrap(np.eye(m, n, dtype=A.array.dtype))
-    result = wrap(np.broadcast_to(np.eye(m, n, dtype=A.array.dtype), A.array.shape).copy())
+    v = tril(A, -1) + _eye(m, A, n)
+    result = _eye(m, A, n).expand(A.array.shape)
     for i in range(k - 1, -1, -1):
         vi = _columns(v, i, i + 1)
         ti = _columns(tau, i, i + 1).unsqueeze(-1)

@@ -117,12 +117,13 @@ def _strided(x, *, size, stride, offset):
 
     An element that is shown several times gets the sum of its gradients.
     """
-    a = np.ascontiguousarray(x.array) if x.array.ndim else x.array.reshape(1)
+    xp = xp_of(x.array)
+    a = xp.ascontiguousarray(x.array) if x.array.ndim else x.array.reshape(1)
     shape, n = x.array.shape, a.size
     value = _restrided(a.reshape(-1), size, stride, offset)
 
     def dx(dy: Any) -> Any:
-        key = (offset + _places(size, stride),)
+        key = (xp.asarray(offset + _places(size, stride)),)
         return reshape(index_add_into(dy, key=key, shape=(n,)), shape)
 
     return value, (dx,)
@@ -137,7 +138,7 @@ def _restrided(flat: Any, size: tuple[int, ...], stride: tuple[int, ...], offset
             f"{offset} are out of bounds for storage of {flat.size} elements"
         )
     steps = tuple([s * flat.strides[0] for s in stride])
-    return np.lib.stride_tricks.as_strided(flat[max(offset, 0) :], size, steps)
+    return xp_of(flat).lib.stride_tricks.as_strided(flat[max(offset, 0) :], size, steps)
 
 
 def _places(size: tuple[int, ...], stride: tuple[int, ...]) -> Any:
@@ -173,7 +174,7 @@ def as_strided(
             "order without gaps; this would show other memory. Call .contiguous() first."
         )
     whole = _whole(array)
-    flat = np.lib.stride_tricks.as_strided(whole, (whole.size,), (whole.itemsize,))
+    flat = xp_of(whole).lib.stride_tricks.as_strided(whole, (whole.size,), (whole.itemsize,))
     result = tape.alias(input)
     result.array = _restrided(flat, size, stride, offset)
     return result
