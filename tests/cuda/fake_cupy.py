@@ -328,8 +328,8 @@ def _wrapped(value):
         return known
     result = object.__new__(ndarray)
     result._host = root = np.asarray(value)
-    while isinstance(root.base, np.ndarray):
-        root = root.base
+    while isinstance(base := getattr(root, "base", None), np.ndarray) or hasattr(base, "base"):
+        root = base  # as_strided puts a holder without elements between an array and its base
     result.base = None
     if root is result._host:
         _owners[id(root)] = result

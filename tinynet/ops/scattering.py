@@ -117,14 +117,12 @@ def _strided(x, *, size, stride, offset):
 
     An element that is shown several times gets the sum of its gradients.
     """
-    xp = xp_of(x.array)
-    a = xp.ascontiguousarray(x.array) if x.array.ndim else x.array.reshape(1)
-    shape, n = x.array.shape, a.size
-    value = _restrided(a.reshape(-1), size, stride, offset)
+    flat, shape, xp = x.array.reshape(-1), x.array.shape, xp_of(x.array)
+    value = _restrided(flat, size, stride, offset)
 
     def dx(dy: Any) -> Any:
         key = (xp.asarray(offset + _places(size, stride)),)
-        return reshape(index_add_into(dy, key=key, shape=(n,)), shape)
+        return reshape(index_add_into(dy, key=key, shape=flat.shape), shape)
 
     return value, (dx,)
 
