@@ -117,12 +117,12 @@ def _strided(x, *, size, stride, offset):
 
     An element that is shown several times gets the sum of its gradients.
     """
-    flat, shape, xp = x.array.reshape(-1), x.array.shape, xp_of(x.array)
-    value = _restrided(flat, size, stride, offset)
+    shape, n = x.array.shape, x.array.size
+    value = _restrided(x.array.reshape(-1), size, stride, offset)
 
     def dx(dy: Any) -> Any:
-        key = (xp.asarray(offset + _places(size, stride)),)
-        return reshape(index_add_into(dy, key=key, shape=flat.shape), shape)
+        key = (xp_of(dy.array).asarray(offset + _places(size, stride)),)
+        return reshape(index_add_into(dy, key=key, shape=(n,)), shape)
 
     return value, (dx,)
 
