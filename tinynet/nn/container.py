@@ -106,13 +106,11 @@ class Sequential(_Indexed):
 
     Sequential(a, b, c) names them "0", "1", "2"; Sequential(OrderedDict(...)) keeps the names.
 
-    Where nobody can see what is between them (no hook, no trace), two pairs are computed together;
-    `Sequential.fuses = False` calls every module by itself.
-
-    - ReLU then MaxPool2d is computed as MaxPool2d then ReLU. Neither the value nor a gradient
-      differs in a bit: ReLU changes no order, and where the largest of a window is not positive no
-      gradient passes either way. But ReLU and its gradient then go over a quarter of the numbers.
-    - Conv2d and the ReLU behind it are one pass.
+    Where nobody can see what is between them (no hook, no trace), a Conv2d and the ReLU behind it
+    are one pass, and ReLU then MaxPool2d is computed as MaxPool2d then ReLU. Neither the value nor
+    a gradient differs in a bit, since ReLU changes no order, and where the largest of a window is
+    not positive no gradient passes either way; but ReLU and its gradient go over a quarter of the
+    numbers. `Sequential.fuses = False` calls every module by itself.
     """
 
     fuses = True
