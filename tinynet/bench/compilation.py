@@ -6,6 +6,7 @@ import json
 import statistics
 import tempfile
 import time
+from contextlib import suppress
 from typing import Any
 
 from .families import FAMILIES, algorithms, calls, cases, functions
@@ -87,5 +88,6 @@ def all_kernels() -> None:
                 for dtype in ("float32", "float64"):
                     for case in (case for case in cases(family) if case.size != "large"):
                         for function in functions(family, case.name):
-                            calls(family, case.name, dtype)[function](backend)
+                            with suppress(ValueError):  # an algorithm that is not for this case
+                                calls(family, case.name, dtype)[function](backend)
     print(json.dumps({"seconds": time.perf_counter() - start, "compiled": len(compiled)}))
