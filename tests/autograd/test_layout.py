@@ -355,7 +355,7 @@ ACTIONS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=60, deadline=None)
 @given(
     st.integers(0, 100),
     st.booleans(),
