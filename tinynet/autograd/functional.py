@@ -48,20 +48,10 @@ def jvp(
     xs, ys, _, many = _run(func, inputs, create_graph, "jvp")
     vs = _vectors(v, xs, "jvp")
     with enable_grad():
-        us = [_leaf(xp_of(y.array).zeros_like(y.array)) for y in ys]
+        us = [_leaf(_zeros(y)) for y in ys]
         pulled = _pull(ys, xs, us, True, strict, "jvp")
-        known = [(g, v) for g, v in zip(pulled, vs) if node_of(g) is not None]
-        if known:
-            gradients = engine.grad(
-                [g for g, _ in known],
-                us,
-                [v for _, v in known],
-                create_graph=create_graph,
-                materialize_grads=True,
-            )
-        else:
-            gradients = tuple(wrap(xp_of(y.array).zeros_like(y.array)) for y in ys)
-    return _packed(_released(ys, create_graph), many), _packed(list(gradients), many)
+        along = _pull(pulled, us, vs, create_graph, False, "jvp")
+    return _packed(_released(ys, create_graph), many), _packed(along, many)
 
 
 def jacobian(
@@ -130,19 +120,8 @@ def vhp(
     vs = _vectors(v, xs, "vhp")
     with enable_grad():
         first = _pull(ys, xs, [_ones(ys[0])], True, strict, "vhp")
-        known = [(g, v) for g, v in zip(first, vs) if node_of(g) is not None]
-        second = (
-            engine.grad(
-                [g for g, _ in known],
-                xs,
-                [v for _, v in known],
-                create_graph=create_graph,
-                materialize_grads=True,
-            )
-            if known
-            else [wrap(xp_of(x.array).zeros_like(x.array)) for x in xs]
-        )
-    return _released(ys, create_graph)[0], _packed(list(second), several)
+        second = _pull(first, xs, vs, create_graph, False, "vhp")
+    return _released(ys, create_graph)[0], _packed(second, several)
 
 
 def hvp(
@@ -187,6 +166,10 @@ def _leaf(x: Any) -> Any:
     return leaf.requires_grad_()
 
 
+def _zeros(y: Any) -> Any:
+    return wrap(xp_of(y.array).zeros_like(y.array))
+
+
 def _ones(y: Any) -> Any:
     return wrap(xp_of(y.array).ones_like(y.array))
 
@@ -229,20 +212,13 @@ def _pull(
     for i, gradient in enumerate(found):
         if gradient is None and strict:
             raise RuntimeError(f"{name}: the output does not depend on input {i}, and strict=True.")
-    return [wrap(xp_of(x.array).zeros_like(x.array)) if g is None else g for g, x in zip(found, xs)]
+    return [_zeros(x) if g is None else g for g, x in zip(found, xs)]
 
 
 def _stacked(parts: list[Any], x: Any) -> Any:
-    if not parts:
-        return wrap(xp_of(x.array).zeros((0, *x.array.shape), x.array.dtype))
-    rows = [part.unsqueeze(0) for part in parts]
-    out = wrap(xp_of(x.array).zeros((len(rows), *x.array.shape), x.array.dtype))
-    if any(node_of(r) is not None for r in rows):
-        for i, row in enumerate(rows):
-            out[i] = row[0]
-        return out
-    for i, row in enumerate(rows):
-        out.array[i] = row.array[0]
+    out = wrap(xp_of(x.array).zeros((len(parts), *x.array.shape), x.array.dtype))
+    for i, part in enumerate(parts):
+        out[i] = part
     return out
 
 
