@@ -132,23 +132,27 @@ class Kernel:
         return dispatcher
 
 
+# How a thread waits for the next kernel, unless the user says otherwise: it spins for some 50
+# microseconds (GNU OpenMP counts), which covers what Python does between two kernels, and sleeps.
+# Threads that spin for longer take the cores from those that work as soon as another program runs
+# beside this one: training was then five times slower. Threads that always sleep have to queue for
+# a core at every kernel: as slow.
+_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
+
+
 @cache
 def start_pool() -> None:
-    """Start Numba's threads, and let them sleep between kernels unless the user says otherwise.
+    """Start Numba's threads; how they wait, OpenMP reads from the environment when it is loaded.
 
-    Threads that wait by spinning take the cores from those that work as soon as another program
-    runs beside this one: training was then five times slower. On an idle machine waking them
-    costs about a tenth of a small network's step. OpenMP reads the variable when it is loaded;
-    other libraries' pools in this process shall not find it.
+    Other libraries' pools in this process shall not find these settings.
     """
-    chosen = os.environ.get("OMP_WAIT_POLICY")
-    if chosen is None:
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    ours = {} if any(name in os.environ for name in _WAITING) else _WAITING
+    os.environ.update(ours)
     try:
         numba.get_num_threads()
     finally:
-        if chosen is None:
-            del os.environ["OMP_WAIT_POLICY"]
+        for name in ours:
+            del os.environ[name]
 
 
 # How a kernel runs: all tasks one by one, all of them in the pool, or, as the pool calls it, one.
@@ -179,9 +183,54 @@ def run(how, task, arguments):
 
 @numba.njit(nogil=True, parallel=True, **_NO_WRAPPERS)
 def _tasks_in_pool(function, tasks, arguments):
-    """Call the C function void (task, arguments) at this address for every task."""
-    for task in numba.prange(tasks):
-        _call_address(function, int64(task), arguments)
+    """Call the C function void (task, arguments) at this address for every task.
+
+    Every thread has a share of its own, of neighbouring tasks, and then helps with the others':
+    nobody waits for a thread that another program keeps from running, or that still wakes up.
+    """
+    threads = _thread_count()
+    following = np.empty(threads * _APART, np.int64)  # of each share: the task to be done next
+    for share in range(threads):
+        following[share * _APART] = share * tasks // threads
+    for thread in numba.prange(threads):
+        for shift in range(threads):
+            share = (thread + shift) % threads
+            end = (share + 1) * tasks // threads
+            task = _take(following, share * _APART)
+            while task < end:
+                _call_address(function, task, arguments)
+                task = _take(following, share * _APART)
+
+
+# Counters are so many apart that no two are in one cache line.
+_APART = 16
+
+
+@intrinsic
+def _thread_count(typing):
+    """numba.get_num_threads(), which Numba's cache cannot hold: it is compiled as an address."""
+
+    def codegen(context, builder, signature, values):
+        kind = ir.FunctionType(ir.IntType(64), [])
+        function = cgutils.get_or_insert_function(builder.module, kind, "get_num_threads")
+        return builder.call(function, [])
+
+    return int64(), codegen
+
+
+@intrinsic
+def _take(typing, counters, index):
+    """counters[index] += 1 in one piece, whichever threads do it at once; the value before."""
+
+    def codegen(context, builder, signature, values):
+        counters, index = values
+        array = context.make_array(signature.args[0])(context, builder, counters)
+        place = cgutils.get_item_pointer(
+            context, builder, signature.args[0], array, [index], wraparound=False
+        )
+        return builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "monotonic")
+
+    return int64(counters, int64), codegen
 
 
 @intrinsic
