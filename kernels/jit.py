@@ -52,7 +52,7 @@ from .dtypes import check_dtypes
 # Nanoseconds of work from which tasks are shared out. Waking a sleeping thread takes 15 to 100
 # microseconds (in a virtual machine, whose idle core must be woken too), of which two threads must
 # save more.
-WORTH_THREADS = 150_000
+WORTH_THREADS = 60_000
 
 _parallel = True
 _pool = threading.Lock()
