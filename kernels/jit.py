@@ -50,8 +50,7 @@ from . import user_cache
 from .dtypes import check_dtypes
 
 # Nanoseconds of work from which tasks are shared out. Waking a sleeping thread takes 15 to 100
-# microseconds (in a virtual machine, whose idle core must be woken too), of which two threads must
-# save more.
+# microseconds (a virtual machine's idle core must be woken too); the caller works meanwhile.
 WORTH_THREADS = 60_000
 
 _parallel = True

@@ -1,4 +1,7 @@
-"""Peak memory of a training step and of inference, above what the imports take."""
+"""Peak memory of a training step and of inference, above what the imports take.
+
+tinynet imports Numba, and Numba most of itself, with the first kernel: that counts as an import.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +79,10 @@ def measure(library: str, model: str, mode: str, threads: int) -> None:
     importlib.import_module(f"{library}.optim")
     if library == "torch":
         lib.set_num_threads(threads)
+    else:
+        from numba.core.registry import cpu_target
+
+        cpu_target.target_context.refresh()  # imports what Numba puts off
     imported = resident()
     net = network(model)
     if mode == "training":

@@ -305,8 +305,10 @@ def _memory(rows: Rows) -> str:
         ]
 
     titles = ["network", "program", "tinynet MiB", "after import", "PyTorch MiB", "after import"]
-    return "Peak memory above what is there after the import.\n\n" + _table(
-        [*titles, "ratio"], [line(row) for row in rows]
+    return (
+        "Peak memory above what is there after the imports, Numba's among them, which tinynet "
+        "puts off until the first kernel.\n\n"
+        + _table([*titles, "ratio"], [line(row) for row in rows])
     )
 
 
