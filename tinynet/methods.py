@@ -68,3 +68,14 @@ IN_PLACE = """
 # Views that the method of that name and "_" makes of the tensor itself.
 VIEWS_IN_PLACE = """
     as_strided squeeze swapaxes swapdims t transpose unsqueeze"""
+
+# PyTorch's methods that are not here: asking for one says why.
+MISSING = """
+    bfloat16 ccol_indices cdouble cfloat chalf coalesce col_indices const_data_ptr crow_indices
+    dense_dim dequantize eig geqrf grad_dtype hardshrink hash_tensor igamma igamma_ igammac
+    igammac_ imag index indices int_repr ipu istft lstsq module_load mtia orgqr ormqr prelu
+    q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point
+    qscheme reinforce resize resize_as resize_as_sparse_ row_indices slice_inverse smm solve
+    sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ sspaddmm stft storage
+    storage_type symeig to_mkldnn to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr
+    to_sparse_coo to_sparse_csc to_sparse_csr untyped_storage values volatile xpu"""

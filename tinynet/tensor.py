@@ -10,11 +10,11 @@ import functools
 import mmap
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes, methods
+from . import dtypes, methods, parity
 from .autograd import engine, layout, tape
 from .autograd.mode import mode
 from .autograd.tape import AccumulateGrad, Node, Output, TensorBase, node_of, wrap
@@ -136,6 +136,16 @@ def view_in_place(operation: Any, name: str) -> Any:
     return method
 
 
+class Missing:
+    """In place of a method of PyTorch's that is not here: asking for it says why."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, tensor: Any, cls: Any = None) -> Any:
+        raise parity.missing("tinynet.Tensor", self.name)
+
+
 class Tensor(TensorBase):
     """An n-dimensional array whose history is recorded, so that gradients can be taken.
 
@@ -145,11 +155,14 @@ class Tensor(TensorBase):
 
     __array_priority__ = 1000  # so that ndarray + Tensor asks the Tensor
 
-    def __getattr__(self, name: str) -> Any:
-        # Only for what is not there: float(), int(), bool(), ... are added below.
-        from . import parity
+    if TYPE_CHECKING:
 
-        raise parity.missing("tinynet.Tensor", name, Tensor)
+        def __getattr__(self, name: str) -> Any:
+            """Many methods are assigned by name, at the end of this file.
+
+            There is no such function when the program runs: with one Python would take twice as
+            long to read any attribute of a tensor, also one that is there.
+            """
 
     def __new__(cls, *data: Any, requires_grad: bool = False) -> Any:
         kind = dtypes.get_default_dtype().numpy
@@ -616,7 +629,7 @@ class Tensor(TensorBase):
     __hash__ = object.__hash__  # by identity, although == compares elements
 
     def __dir__(self) -> list[str]:
-        return [n for n in super().__dir__() if n not in ("array",)]
+        return [n for n in super().__dir__() if n != "array" and n not in methods.MISSING.split()]
 
     # ------------------------------------------------------------------------------- new tensors
 
@@ -1087,6 +1100,8 @@ for _name in methods.IN_PLACE.split():
     setattr(Tensor, f"{_name}_", in_place(getattr(Tensor, _name), f"{_name}_"))
 for _name in methods.VIEWS_IN_PLACE.split():
     setattr(Tensor, f"{_name}_", view_in_place(getattr(Tensor, _name), f"{_name}_"))
+for _name in methods.MISSING.split():
+    setattr(Tensor, _name, Missing(_name))
 
 
 _OLD_NAMES = {

@@ -29,7 +29,10 @@ def scrambled(monkeypatch):
         for name, function in list(vars(family).items()):
             if callable(function):
                 monkeypatch.setitem(vars(family), name, _scrambling(function))
-    monkeypatch.setattr(layout, "seen", [False])
+    before = layout.seen[0]
+    layout.seen[0] = False
+    yield
+    layout.seen[0] |= before
 
 
 def _scrambling(function):
@@ -132,6 +135,14 @@ def test_what_backward_remembers_survives_settling():
     assert not layout.unsettled(y)
     y.sum().backward()
     assert np.array_equal(x.grad.numpy(), (x.detach().numpy() > 0).astype(np.float32))
+
+
+def test_what_is_left_of_hidden_memory_in_fewer_or_more_dimensions_is_contiguous():
+    x = F.max_pool2d(tinynet.randn(2, 3, 4, 5), 2, 1)
+    assert layout.unsettled(x)
+    for y in (x.sum(0), x.amax((0, 2)), x + tinynet.ones(2, 1, 1, 1, 1), x.var(0)):
+        assert y.is_contiguous()
+        assert y.array.flags.c_contiguous
 
 
 def test_a_change_after_settling_is_noticed():
@@ -268,7 +279,6 @@ class Program:
         values = rng.standard_normal(SIZE).astype(np.float64)
         self.w = rng.standard_normal((3, 3, 3, 3))
         self.pairs = []
-        self.did = []
         x, t = tinynet.tensor(values), torch.tensor(values)
         self.leaves = x.requires_grad_(requires_grad), t.requires_grad_(requires_grad)
         self.kernel = (
@@ -284,7 +294,6 @@ class Program:
         x, t = self.pairs[i % len(self.pairs)]
         y, u = self.pairs[j % len(self.pairs)]
         image = t.ndim == 4
-        self.did.append(action)
         if action == "conv" and image:
             self.add(
                 F.conv2d(x, self.kernel[0], padding=1),
@@ -339,9 +348,8 @@ class Program:
                 x.array, t.detach().numpy(), rtol=1e-9, atol=1e-9, err_msg=f"tensor {k}"
             )
             assert x.shape == t.shape
-            if "transpose" not in self.did:  # sums of operands in other orders go by NumPy's rules
-                sizes = [i for i, n in enumerate(t.shape) if n > 1]
-                assert [x.stride(i) for i in sizes] == [t.stride(i) for i in sizes], k
+            sizes = [i for i, n in enumerate(t.shape) if n > 1]
+            assert [x.stride(i) for i in sizes] == [t.stride(i) for i in sizes], k
         for k, (x, t) in enumerate(self.pairs):
             for m, (y, u) in enumerate(self.pairs[:k]):
                 ours = np.shares_memory(x.detach().array, y.detach().array)
@@ -355,7 +363,7 @@ ACTIONS = [
 ]
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 100),
     st.booleans(),

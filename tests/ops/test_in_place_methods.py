@@ -104,7 +104,7 @@ def test_every_in_place_name_of_pytorch_is_there() -> None:
         "igamma_", "igammac_", "resize_as_sparse_", "sparse_resize_", "sparse_resize_and_clear_",
     }  # fmt: skip
     theirs = {n for n in dir(torch.Tensor) if n.endswith("_") and not n.startswith("_")}
-    assert theirs - set(dir(tinynet.Tensor)) == left_out
+    assert {n for n in theirs if not hasattr(tinynet.Tensor, n)} == left_out
     top = {n for n in dir(torch) if n.endswith("_") and not n.startswith("_")}
     assert {n for n in top if n.removesuffix("_") in WORDS} <= set(dir(tinynet))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tinynet
-from tinynet import parity
+from tinynet import methods, parity
 from tinynet.testing import parity as table
 from tinynet.testing import pytorch_names
 
@@ -109,10 +109,20 @@ def test_missing_methods_say_so():
     with pytest.raises(AttributeError, match=r"torch.Tensor.to_sparse is outside .* every array"):
         x.to_sparse()
     assert not hasattr(x, "to_sparse")
-    with pytest.raises(AttributeError, match=r"'Tensor' object has no attribute 'reshap'; did you"):
+    with pytest.raises(AttributeError, match=r"no attribute 'reshap'$") as slip:
         x.reshap(2)
+    # What Python adds "Did you mean: 'reshape'?" by, where it prints the error.
+    assert (slip.value.name, slip.value.obj) == ("reshap", x)
+    assert "reshape" in dir(x)
     with pytest.raises(AttributeError, match=r"no attribute '_private'$"):
         _ = x._private
+
+
+def test_every_missing_method_is_listed():
+    theirs = parity.names()["torch.Tensor"]
+    missing = {name for name in theirs if not hasattr(tinynet.Tensor, name)}
+    assert missing == set(methods.MISSING.split())
+    assert missing.isdisjoint(dir(tinynet.zeros(2)))
 
 
 def test_an_import_says_why():

@@ -143,7 +143,7 @@ def walk(
     the gradients at those nodes are returned, and only nodes on the way to them are visited.
     """
     found: dict[Node, Any] = {}
-    waiting: list[tuple[int, Node]] = []  # a heap, newest node first
+    waiting: list[tuple[int, Any]] = []  # a heap of nodes, the newest first
     gradients: dict[Node, Any] = {}  # what has arrived at each waiting node, summed
     needed = None if wanted is None else _on_the_way([node for node, _ in roots], wanted)
 
@@ -168,16 +168,17 @@ def walk(
             dy = gradients.pop(node)
             if node.hooks is not None or node.retained is not None:
                 dy = _run_hooks(node, dy)
-            if wanted is not None and node in wanted:
-                dy._mine = False  # the caller will hold it
-                found[node] = dy
-            if node.__class__ is AccumulateGrad:
-                if wanted is None:
-                    _finish(node, dy, create_graph)
+            if wanted is not None:
+                if node in wanted:
+                    dy._mine = False  # the caller will hold it
+                    found[node] = dy
+                if needed.isdisjoint(node.edges):  # type: ignore[union-attr]
+                    continue
+            kind = node.__class__
+            if kind is AccumulateGrad:
+                _finish(node, dy, create_graph)
                 continue
-            if needed is not None and needed.isdisjoint(node.edges):
-                continue
-            if node.__class__ is Output:  # one of several: waits at the operation for the others
+            if kind is Output:  # one of several: waits at the operation for the others
                 source = node.source
                 if source not in gradients:
                     gradients[source] = [None] * len(source.outputs)
@@ -190,11 +191,7 @@ def walk(
                 raise _walked_twice(node)
             if modified_latest[0] > node.number:
                 node.check_unchanged()
-            if node.joint:
-                for edge, dx in zip(node.edges, _pull_joint(node, dy)):
-                    if edge is not None and dx is not None and (needed is None or edge in needed):
-                        deliver(edge, _fitted(dx, edge, node))
-            else:
+            if kind is Node:
                 for edge, pullback in zip(node.edges, node.pullbacks):
                     if pullback is None or (needed is not None and edge not in needed):
                         continue
@@ -202,13 +199,16 @@ def walk(
                         dx = pullback(dy)
                     else:
                         dx = pullback(dy, node.output_tensor())
-                    array = dx.array
-                    if array.shape != edge.shape or array.dtype is not edge.dtype:  # type: ignore
+                    if dx.array.shape != edge.shape or dx.array.dtype is not edge.dtype:
                         dx = _fitted(dx, edge, node)
                     else:
                         # Fresh from an operation, unless it is dy itself or a view of something.
                         dx._mine = dx is not dy and dx._storage is None
                     deliver(edge, dx)
+            else:
+                for edge, dx in zip(node.edges, _pull_joint(node, dy)):
+                    if edge is not None and dx is not None and (needed is None or edge in needed):
+                        deliver(edge, _fitted(dx, edge, node))
             if not keep:
                 node.release()
     return found
@@ -274,12 +274,12 @@ def _finish(node: Any, gradient: Any, create_graph: bool) -> None:
 def _accumulate(leaf: Any, gradient: Any, create_graph: bool) -> None:
     """leaf.grad += gradient, in an array that nothing else holds."""
     if leaf.grad is None:
-        if create_graph:
-            leaf.grad = gradient
-        elif gradient._mine and gradient._storage is None:
-            leaf.grad = layout.laid_as(leaf, wrap(gradient.array))
+        if not create_graph:
+            fresh = gradient._mine and gradient._storage is None
+            kept = wrap(gradient.array if fresh else gradient.array.copy())
         else:
-            leaf.grad = layout.laid_as(leaf, wrap(gradient.array.copy()))
+            kept = gradient.clone() if layout.seen[0] else gradient
+        leaf.grad = layout.as_gradient_of(leaf, kept, leaf._node.__class__ is AccumulateGrad)
         gradient._mine = False
     elif create_graph:
         leaf.grad = leaf.grad + gradient

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import tape
 from .mode import mode, no_grad
-from .tape import Node, Output, TensorBase, alias, node_of, storage_of, tick, wrap
+from .tape import JointNode, Node, Output, TensorBase, alias, node_of, storage_of, tick, wrap
 
 
 class FunctionCtx:
@@ -194,18 +194,13 @@ def _keep(tensor: Any, node: Any, outputs: list[Any]) -> Any:
     return give
 
 
-class FunctionNode(Node):
+class FunctionNode(JointNode):
     """The node of a user's Function; its context is reached through the pullback."""
-
-    joint = True
 
     def __init__(
         self, cls: type[Function], ctx: FunctionCtx, edges: list[Any], pullback: Any
     ) -> None:
-        self.number = tick()
-        self.operation = cls
-        self.edges = edges
-        self.pullbacks = pullback
+        self.begin(cls, edges, pullback)
         self.ctx = ctx
 
     def name(self) -> str:

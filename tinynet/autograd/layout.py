@@ -40,8 +40,8 @@ contiguous_format = memory_format("contiguous_format")
 channels_last = memory_format("channels_last")
 preserve_format = memory_format("preserve_format")
 
-# True once any tensor lies channels-last for everyone to see; only then must operations look
-# whether their results are to do so too.
+# True once any tensor may lie in another order than that of its indices (a transpose, say); only
+# then must operations look which order their results are to have.
 seen = [False]
 
 _settling = threading.Lock()  # two threads must not give one tensor two memories
@@ -84,14 +84,23 @@ def shown(tensor: Any) -> bool:
 
 def pin(tensor: Any) -> Any:
     """The tensor, whose order in memory is from now on everyone's to see."""
-    if lies_channels_last(tensor.array):
-        tensor._pinned = seen[0] = True
+    if not is_ordered(tensor.array):
+        seen[0] = True
+        tensor._pinned = lies_channels_last(tensor.array)
     return tensor
 
 
-def laid_as(model: Any, tensor: Any) -> Any:
-    """The tensor, brought to channels-last order if the model shows that order."""
-    return pin_channels_last(tensor) if model._pinned else tensor
+def as_gradient_of(tensor: Any, gradient: Any, leaf: bool) -> Any:
+    """The gradient, brought to the order of its leaf if that has no gaps, else contiguous.
+
+    PyTorch's gradient layout contract; what `retain_grad` keeps of others is contiguous.
+    """
+    if not (tensor.array.flags.c_contiguous and gradient.array.flags.c_contiguous):
+        if leaf and is_dense(tensor.array):
+            follow(gradient, (tensor,), elementwise=True)
+        else:
+            follow(gradient, ())
+    return gradient
 
 
 def pin_channels_last(tensor: Any) -> Any:
@@ -101,21 +110,148 @@ def pin_channels_last(tensor: Any) -> Any:
 
 
 def follow(result: Any, inputs: Any, *, elementwise: bool = False) -> None:
-    """Pin a result (N, C, H, W) if an input is channels-last for everyone to see.
+    """Bring a result into the order that PyTorch gives it, as everyone sees it.
 
-    Of two operands in different orders (NumPy's result is then contiguous) the first decides.
+    That of an elementwise operation goes by its operands (`order_of`). Any other lies
+    channels-last if an input (N, C, H, W) shows that order and the operation kept it, and is else
+    contiguous, unless it shares the memory of an input.
     """
-    if elementwise and shown(inputs[0]) and inputs[0].array.shape == result.array.shape:
-        result.array = as_channels_last(result.array)
-        result._pinned = True
-    elif lies_channels_last(result.array):
+    array = result.array
+    if elementwise:
+        for x in (result, *inputs):
+            if x is not None and not x.array.flags.c_contiguous:
+                break
+        else:
+            return
+        order = order_of(array.shape, inputs)
+        if order is not None:
+            if not _lies_in(array, order) and not _shares(array, inputs):
+                result.array = in_order(array, order)
+            result._pinned = lies_channels_last(result.array)
+            return
+        if lies_channels_last(array):
+            result._pinned = False
+            return
+    elif array.flags.c_contiguous:
+        return
+    elif lies_channels_last(array):
         result._pinned = any(x is not None and shown(x) for x in inputs)
+        return
+    if not array.flags.c_contiguous and not _shares(array, inputs):
+        result.array = array.copy(order="C")
+
+
+def order_of(shape: tuple[int, ...], operands: Any) -> list[int] | None:
+    """The dimensions of an elementwise result from the nearest in memory to the farthest.
+
+    None for a contiguous one. As PyTorch has it: dimensions are sorted by their strides, of two
+    the first operand decides in which both have one (a broadcast dimension has none); of equal
+    strides the longer dimension is the farther. Where no operand decides they stay as they are.
+    """
+    last = len(shape) - 1
+    steps = []
+    for x in operands:
+        if x is not None and x.array.ndim > 1:
+            lead = last + 1 - x.array.ndim
+            steps.append((*(0,) * lead, *_steps(x, shape[lead:])))
+    order = [d for d in range(last, -1, -1) if shape[d] != 1]  # the others' strides mean nothing
+    for i in range(1, len(order)):
+        place = i
+        for j in range(i - 1, -1, -1):
+            farther = _compare(order[j], order[place], steps, shape)
+            if farther > 0:
+                order[j], order[place] = order[place], order[j]
+                place = j
+            elif farther < 0:
+                break
+    if order == sorted(order, reverse=True):
+        return None
+    return [d for d in range(last, -1, -1) if shape[d] == 1] + order
+
+
+def _steps(tensor: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The tensor's strides, 0 where it is broadcast to the shape."""
+    return tuple(
+        [
+            0 if n == 1 and n != wide else step
+            for n, wide, step in zip(tensor.array.shape, shape, strides(tensor), strict=True)
+        ]
+    )
+
+
+def _compare(a: int, b: int, steps: list[tuple[int, ...]], shape: tuple[int, ...]) -> int:
+    """1 if dimension `a` lies farther apart than `b`, -1 if nearer, 0 if nobody knows."""
+    for step in steps:
+        if step[a] and step[b]:
+            if step[a] != step[b]:
+                return 1 if step[a] > step[b] else -1
+            if shape[a] > shape[b]:
+                return 1
+    return 0
+
+
+def _lies_in(array: Any, order: list[int]) -> bool:
+    """True if the elements lie without gaps, the first dimension of `order` nearest."""
+    step = array.itemsize
+    for d in order:
+        if array.shape[d] != 1 and array.strides[d] != step:
+            return False
+        step *= array.shape[d]
+    return True
+
+
+def in_order(array: Any, order: list[int]) -> Any:
+    """A copy without gaps, the first dimension of `order` nearest in memory."""
+    far = order[::-1]
+    back = sorted(range(len(far)), key=far.__getitem__)
+    return array.transpose(far).copy(order="C").transpose(back)
+
+
+def _shares(array: Any, inputs: Any) -> bool:
+    """True if the array is the memory of an input."""
+    own = root(array)
+    return any(x is not None and root(x.array) is own for x in inputs)
+
+
+def root(array: Any) -> Any:
+    """The array that has the memory which this one shows (a buffer that is no array is none)."""
+    while hasattr(array.base, "base"):
+        array = array.base
+    return array
+
+
+def is_ordered(array: Any) -> bool:
+    """True if the strides do not grow from one dimension to the next (broadcast ones aside)."""
+    if array.flags.c_contiguous:
+        return True
+    before = None
+    for n, step in zip(array.shape, array.strides, strict=True):
+        if n > 1 and step:
+            if before is not None and step > before:
+                return False
+            before = step
+    return True
+
+
+def is_dense(array: Any) -> bool:
+    """True if the elements lie without gaps and without overlap, in any order."""
+    if array.flags.c_contiguous:
+        return True
+    step = array.itemsize
+    for stride, n in sorted(zip(array.strides, array.shape, strict=True)):
+        if n != 1:
+            if stride != step:
+                return False
+            step *= n
+    return True
 
 
 def kept(array: Any, *inputs: Any) -> Any:
     """An operation's result (N, C, H, W) in the order of inputs that show channels-last, if any."""
     if seen[0] and any(x is not None and shown(x) for x in inputs):
         return as_channels_last(array)
+    if not seen[0] and not array.flags.c_contiguous:
+        seen[0] = True
     return array
 
 

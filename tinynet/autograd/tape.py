@@ -22,14 +22,17 @@ import itertools
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from inspect import CO_VARARGS
 from types import FunctionType
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .. import dtypes
 from ..device import is_writable, mixed_devices, xp_of
 from . import layout
+from .layout import seen
 from .mode import enable_grad, mode
 
 # One clock for nodes and in-place changes: a node's number says when it was made (newest first is
@@ -77,11 +80,29 @@ def set_tensor_class(cls: type[TensorBase]) -> None:
 def wrap(array: Any) -> Any:
     """A tensor on `array` that requires no gradient."""
     tensor = new(Tensor)
-    tensor.array = array if array.__class__ is np.ndarray else as_array(array)
+    tensor.array = array if array.__class__ is ndarray else as_array(array)
+    tensor._node = tensor._base = tensor._storage = None  # read sooner here than in the class
     return tensor
 
 
 SCALAR = (np.generic, int, float)
+
+
+def wrap_as(array: Any, *operands: Any) -> Any:
+    """`wrap` for what an elementwise function has made of the operands: see `layout.follow`."""
+    tensor = new(Tensor)
+    tensor.array = array if array.__class__ is np.ndarray else as_array(array)
+    if layout.seen[0]:
+        layout.follow(tensor, operands, elementwise=True)
+    return tensor
+
+
+def laid(result: Any, *operands: Any) -> Any:
+    """The result of an elementwise function, in the order in memory that the operands give it."""
+    if layout.seen[0]:
+        tensors = [x for x in operands if isinstance(x, TensorBase)]
+        layout.follow(result, tensors, elementwise=True)
+    return result
 
 
 def as_array(value: Any) -> Any:
@@ -98,12 +119,23 @@ class Node:
     pullbacks: Any  # one per input (None where no gradient is wanted), or one for all of them
     shape: tuple[int, ...]  # of the output, and so of its gradient
     dtype: Any
-    joint = False  # one pullback yields the gradients of all inputs
-    outputs: Sequence[tuple[tuple[int, ...], Any]] = ()  # (shape, dtype) of each, if several
-    output: tuple[Any, Storage, int] | None = None  # (array, storage, version), if one asks for it
-    hooks: dict[int, Any] | None = None  # called with the output's gradient
-    retained: Any = None  # the tensor that asked for its `.grad`, weakly
+    output: tuple[Any, Storage, int] | None  # (array, storage, version), if a pullback asks for it
+    hooks: dict[int, Any] | None  # called with the output's gradient
+    retained: Any  # the tensor that asked for its `.grad`, weakly
+
+    # There is a node for each operation: with slots it is made sooner, and read sooner.
+    __slots__ = (*__annotations__, "__weakref__")
+
+    joint = False  # see JointNode
+    outputs: Sequence[tuple[tuple[int, ...], Any]] = ()
     post_hooks: dict[int, Any] | None = None
+
+    def begin(self, operation: Any, edges: Any, pullbacks: Any) -> None:
+        self.number = tick()
+        self.operation = operation
+        self.edges = edges
+        self.pullbacks = pullbacks
+        self.output = self.hooks = self.retained = None
 
     def name(self) -> str:
         """The name as PyTorch writes it: `mul` gives `MulBackward0`."""
@@ -125,7 +157,7 @@ class Node:
         """Forget what backward remembered; a node that remembered nothing can be walked again."""
         if self.output is None:
             for pullback in (self.pullbacks,) if self.joint else self.pullbacks:
-                if pullback is not None and holds(pullback):
+                if pullback is not None and pullback.__closure__ and holds(pullback):
                     break
             else:
                 return
@@ -158,15 +190,19 @@ class Node:
                 raise changed_error(self, "its output", array.shape, storage)
 
 
+class JointNode(Node):
+    """An operation with one pullback for all its inputs, and one output or several."""
+
+    joint = True
+    outputs = ()  # (shape, dtype) of each, if there are several
+
+
 class Output(Node):
     """One of several outputs of an operation: hands its gradient on to the operation's node."""
 
     def __init__(self, source: Node, index: int, array: Any) -> None:
-        self.number = tick()
-        self.operation = source.operation
+        self.begin(source.operation, (source,), ())
         self.source, self.index = source, index
-        self.edges = (source,)
-        self.pullbacks = ()
         self.shape, self.dtype = array.shape, array.dtype
 
     def name(self) -> str:
@@ -180,11 +216,8 @@ class Output(Node):
 class AccumulateGrad(Node):
     """The end of the line: adds what arrives to the `.grad` of a leaf tensor."""
 
-    edges = ()
-    pullbacks = ()
-
     def __init__(self, leaf: TensorBase) -> None:
-        self.number = tick()
+        self.begin(None, (), ())
         self.shape, self.dtype = leaf.array.shape, leaf.array.dtype
         self._leaf = weakref.ref(leaf)  # the tensor holds this node: no cycle
 
@@ -271,7 +304,13 @@ def promoted(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def differentiable(
-    function: Any = None, *, promote: bool = False, view: bool = False, outputs: int = 1
+    function: Any = None,
+    *,
+    promote: bool = False,
+    elementwise: bool = False,
+    contiguous: bool = False,
+    view: bool = False,
+    outputs: int = 1,
 ) -> Any:
     """Make an operation of a function that returns `(value, pullbacks)`.
 
@@ -281,46 +320,79 @@ def differentiable(
     (and, if it has a second parameter, with the output itself), or one function for all inputs,
     called with one gradient per differentiable output and returning one gradient per input.
 
-    promote: two inputs are brought to a common dtype first, by PyTorch's rules.
+    promote: two inputs are brought to a common dtype first, by PyTorch's rules; elementwise.
+    elementwise: the inputs' elements in memory tell how the result's are to lie (layout.py).
+    contiguous: the result is so for everyone to see, however the inputs lie.
     view: the value shares the first input's memory; in-place changes show in both.
     """
     if function is None:
-        return functools.partial(differentiable, promote=promote, view=view, outputs=outputs)
+        return functools.partial(
+            differentiable,
+            promote=promote,
+            elementwise=elementwise,
+            contiguous=contiguous,
+            view=view,
+            outputs=outputs,
+        )
 
-    if promote:
+    elementwise = elementwise or promote
+    code = function.__code__
+    plain = not (code.co_kwonlyargcount or code.co_flags & CO_VARARGS or function.__defaults__)
 
-        @functools.wraps(function)
-        def operation(x: Any, y: Any) -> Any:
-            if x.array.dtype is not y.array.dtype:
-                x, y = promoted(x, y)
-            try:
-                value, pullbacks = function(x, y)
-            except TypeError:
-                check_one_device(function, (x, y))
-                raise
-            result = new(Tensor)
-            result.array = value if value.__class__ is np.ndarray else as_array(value)
-            if layout.seen[0]:
-                layout.follow(result, (x, y), elementwise=True)
+    def finished(inputs: Any, value: Any, pullbacks: Any) -> Any:
+        """The value as a tensor (or several), tied to what it was computed from."""
+        if value.__class__ is tuple:
+            results = tuple([wrap(v) for v in value])
+            if seen[0]:
+                for result in results:
+                    layout.follow(result, () if contiguous else inputs, elementwise=elementwise)
             if mode.enabled:
-                record(operation, (x, y), pullbacks, result)
-            return result
+                record(
+                    operation, inputs, pullbacks, results[0] if outputs == 1 else results[:outputs]
+                )
+            return results
+        result = new(Tensor)  # as `wrap` does it
+        result.array = value if value.__class__ is ndarray else as_array(value)
+        result._node = result._base = result._storage = None
+        if seen[0]:
+            layout.follow(result, () if contiguous else inputs, elementwise=elementwise)
+        if mode.enabled:
+            record(operation, inputs, pullbacks, result)
+        return result
 
-    elif view:
+    # The same four times: a call with named arguments is begun sooner than one with any number.
+    if view:
 
         @functools.wraps(function)
         def operation(x: Any, **parameters: Any) -> Any:
             if x.array.ndim == 4:
                 layout.settle(x)
             value, pullbacks = function(x, **parameters)
-            result = new(Tensor)
-            result.array = value if value.__class__ is np.ndarray else as_array(value)
-            if layout.seen[0]:
-                layout.follow(result, (x,))
+            result = wrap(value)
             if mode.enabled:
                 record(operation, (x,), pullbacks, result)
             share(x, result, operation, parameters)
             return result
+
+    elif plain and code.co_argcount == 1:
+
+        @functools.wraps(function)
+        def operation(x: Any) -> Any:
+            value, pullbacks = function(x)
+            return finished((x,), value, pullbacks)
+
+    elif plain and code.co_argcount == 2:
+
+        @functools.wraps(function)
+        def operation(x: Any, y: Any) -> Any:
+            if promote and x.array.dtype is not y.array.dtype:
+                x, y = promoted(x, y)
+            try:
+                value, pullbacks = function(x, y)
+            except TypeError:
+                check_one_device(function, (x, y))
+                raise
+            return finished((x, y), value, pullbacks)
 
     else:
 
@@ -331,22 +403,7 @@ def differentiable(
             except TypeError:
                 check_one_device(function, inputs)
                 raise
-            if value.__class__ is tuple:
-                results = tuple([wrap(v) for v in value])
-                if layout.seen[0]:
-                    for result in results:
-                        layout.follow(result, inputs)
-                if mode.enabled:
-                    tied = results[0] if outputs == 1 else results[:outputs]
-                    record(operation, inputs, pullbacks, tied)
-                return results
-            result = new(Tensor)
-            result.array = value if value.__class__ is np.ndarray else as_array(value)
-            if layout.seen[0]:
-                layout.follow(result, inputs)
-            if mode.enabled:
-                record(operation, inputs, pullbacks, result)
-            return result
+            return finished(inputs, value, pullbacks)
 
     def exchange(other: Any) -> Any:
         """Run `other` instead of the function from now on; returns what ran until now."""
@@ -358,6 +415,9 @@ def differentiable(
     operation.exchange = exchange  # type: ignore[attr-defined]
     operations.add(operation)
     return operation
+
+
+elementwise: Any = functools.partial(differentiable, elementwise=True)
 
 
 def check_one_device(function: Any, inputs: Any) -> None:
@@ -373,22 +433,31 @@ operations: weakref.WeakSet[Any] = weakref.WeakSet()  # all there are; see obser
 
 def record(operation: Any, inputs: Any, pullbacks: Any, result: Any) -> None:
     """Tie the result (a tensor, or several) to a new node, if an input requires a gradient."""
-    edges = []
-    wanted = unwanted = False
-    for x in inputs:
-        edge = None if x is None else x._node if x._base is None else node_of(x)
-        edges.append(edge)
-        if edge is None:
-            unwanted = True
-        else:
-            wanted = True
-    if not wanted:
-        return
-    node = new(Node)
+    if len(inputs) == 1:
+        x = inputs[0]
+        edges: Any = (x._node if x._base is None else node_of(x),)
+        if edges[0] is None:
+            return
+        unwanted = False
+    else:
+        edges = []
+        wanted = unwanted = False
+        for x in inputs:
+            edge = None if x is None else x._node if x._base is None else node_of(x)
+            edges.append(edge)
+            if edge is None:
+                unwanted = True
+            else:
+                wanted = True
+        if not wanted:
+            return
+    separate = pullbacks.__class__ is tuple
+    node = Node() if separate else JointNode()
     node.number = tick()
     node.operation = operation
     node.edges = edges
-    if pullbacks.__class__ is tuple:
+    node.output = node.hooks = node.retained = None
+    if separate:
         if unwanted:
             # A pullback whose gradient nobody wants goes, with all that it would have remembered.
             pullbacks = [
@@ -396,10 +465,10 @@ def record(operation: Any, inputs: Any, pullbacks: Any, result: Any) -> None:
             ]
         for pullback in pullbacks:
             if pullback is not None and pullback.__code__.co_argcount == 2:
-                save_output(node, result)
+                # It is the array that is kept: the tensor holds the node.
+                storage = storage_of(result)
+                node.output = (result.array, storage, storage.version)
                 break
-    else:
-        node.joint = True
     node.pullbacks = pullbacks
     tie(node, result)
 
@@ -417,12 +486,6 @@ def tie(node: Node, result: Any) -> None:
         result._node = node
 
 
-def save_output(node: Node, result: TensorBase) -> None:
-    """Remember the output's array and version (never the tensor: it holds the node)."""
-    storage = storage_of(result)
-    node.output = (result.array, storage, storage.version)
-
-
 # --------------------------------------------------------------------- views and in-place changes
 
 
@@ -438,8 +501,11 @@ def share(source: TensorBase, view: Any, operation: Any, parameters: dict[str, A
     """Make `view` a view of `source`, if their memory is in fact the same."""
     x, y = source.array, view.array
     # As NumPy has it for views and for views of views; else, the roots tell.
-    if y.base is not x and (y.base is None or y.base is not x.base) and _root(x) is not _root(y):
-        return
+    if y.base is not x and (y.base is None or y.base is not x.base):
+        if layout.root(x) is not layout.root(y):
+            if layout.seen[0]:
+                layout.follow(view, (source,))
+            return
     storage = source._storage
     if storage is None:
         storage = source._storage = Storage()
@@ -447,7 +513,7 @@ def share(source: TensorBase, view: Any, operation: Any, parameters: dict[str, A
     view._base = source if source._base is None else source._base
     view._rebased_at = storage.rebased_at
     view._replay = (operation, parameters, source._replay, mode.enabled)
-    if y.ndim == 4 and layout.lies_channels_last(y):
+    if not layout.seen[0] and not layout.is_ordered(y):
         layout.seen[0] = True
 
 
@@ -460,13 +526,6 @@ def alias(source: TensorBase, tensor: Any = None) -> Any:
     if layout.shown(source):
         layout.pin(tensor)
     return tensor
-
-
-def _root(array: Any) -> Any:
-    """The array that has the memory which this one shows (a buffer that is no array is none)."""
-    while hasattr(array.base, "base"):
-        array = array.base
-    return array
 
 
 def replay(chain: Any, base: Any) -> Any:

@@ -15,7 +15,7 @@ import tinynet.kernels as kernels
 
 from .. import parity as _parity
 from ..autograd.mode import no_grad
-from ..autograd.tape import promoted, wrap
+from ..autograd.tape import promoted, wrap, wrap_as
 from ..device import xp_of
 from ..kernels.conv2d.dims import Conv2dDims
 from ..kernels.errors import ShapeError
@@ -140,7 +140,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, else 0."""
-    outside = wrap((input.array < -lambd) | (input.array > lambd))
+    outside = wrap_as((input.array < -lambd) | (input.array > lambd), input)
     return input.where(outside, 0)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import kernels
-from ..autograd.tape import as_array, differentiable, wrap
+from ..autograd.tape import as_array, differentiable, elementwise, wrap
 from ..device import xp_of
 from .pointwise import _erf
 
@@ -23,9 +23,9 @@ SMALL = 2**10  # elements up to which NumPy is done before a kernel has begun
 
 
 @functools.cache
-def _zero(dtype: Any) -> Any:
+def _zero(kind: str) -> Any:
     """0 as an array without dimensions, which NumPy takes sooner than a number."""
-    return np.zeros((), dtype)
+    return np.zeros((), kind)
 
 
 def _for_kernel(a: Any) -> bool:
@@ -33,29 +33,31 @@ def _for_kernel(a: Any) -> bool:
     return a.__class__ is not np.ndarray or (a.size > SMALL and a.dtype.char in "fd")
 
 
-@differentiable
+@elementwise
 def relu(x: Tensor) -> Any:
     """max(x, 0), with relu'(0) = 0.
 
     The derivative is read off the output, so an in-place ReLU needs no copy of its input.
     """
     a = x.array
-    value = kernels.of(a).activation.relu(a) if _for_kernel(a) else np.maximum(a, _zero(a.dtype))
+    value = (
+        kernels.of(a).activation.relu(a) if _for_kernel(a) else np.maximum(a, _zero(a.dtype.char))
+    )
     return value, (lambda dy, y: relu_backward(dy, y),)
 
 
-@differentiable
+@elementwise
 def relu_over(x: Tensor) -> Any:
     """`relu`, written over x: only for `relu_`, which tells the tape."""
     a = x.array
     if _for_kernel(a):
         kernels.of(a).activation.relu(a, a)
     else:
-        np.maximum(a, _zero(a.dtype), out=a)
+        np.maximum(a, _zero(a.dtype.char), out=a)
     return a, (lambda dy, y: relu_backward(dy, y),)
 
 
-@differentiable
+@elementwise
 def rectified(x: Tensor) -> Any:
     """`relu` of what is max(x, 0) already and nobody else holds: only its derivative is missing."""
     return x.array, (lambda dy, y: relu_backward(dy, y),)
@@ -64,19 +66,20 @@ def rectified(x: Tensor) -> Any:
 rectified.__name__ = "relu"
 
 
-@differentiable
+@elementwise
 def relu_backward(dy: Tensor, y: Tensor) -> Any:
     """dy where y > 0 (or NaN), else 0; it does not change with y."""
     a, b = dy.array, y.array
     if _for_kernel(a):
         dx = kernels.of(a, b).activation.relu_backward(a, b)
     else:
-        zero = _zero(a.dtype)
-        dx = np.where(b <= zero, zero, a)
+        zero = _zero(a.dtype.char)
+        dx = a.copy("K")  # and overwritten in places: np.where takes twice as long
+        np.putmask(dx, b <= zero, zero)
     return dx, (lambda g: relu_backward(g, y), None)
 
 
-@differentiable
+@elementwise
 def leaky_relu(x: Tensor, *, negative_slope: float) -> Any:
     """x where x > 0, else negative_slope * x.  Maas et al. 2013."""
     xp = xp_of(x.array)
@@ -85,7 +88,7 @@ def leaky_relu(x: Tensor, *, negative_slope: float) -> Any:
     return x.array * slope, (lambda dy: dy * wrap(slope),)
 
 
-@differentiable
+@elementwise
 def threshold(x: Tensor, *, threshold: float, value: float) -> Any:
     """x where x > threshold, else value."""
     above = x.array > threshold
@@ -93,7 +96,7 @@ def threshold(x: Tensor, *, threshold: float, value: float) -> Any:
     return y, (lambda dy: dy * wrap(above),)
 
 
-@differentiable
+@elementwise
 def hardtanh(x: Tensor, *, min_val: float, max_val: float) -> Any:
     """x cut to [min_val, max_val]; the derivative is 0 at both ends and outside."""
     xp = xp_of(x.array)
@@ -101,7 +104,7 @@ def hardtanh(x: Tensor, *, min_val: float, max_val: float) -> Any:
     return y, (lambda dy, y: dy * ((y > min_val) & (y < max_val)),)
 
 
-@differentiable
+@elementwise
 def elu(x: Tensor, *, alpha: float) -> Any:
     """x where x > 0, else alpha * (exp(x) - 1), with derivative y + alpha there.
 
@@ -113,7 +116,7 @@ def elu(x: Tensor, *, alpha: float) -> Any:
     return y, (lambda dy, y: dy * ((y + alpha) * wrap(negative) + ~wrap(negative)),)
 
 
-@differentiable
+@elementwise
 def softplus(x: Tensor, *, beta: float, threshold: float) -> Any:
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
     xp = xp_of(x.array)
@@ -128,7 +131,7 @@ def softplus(x: Tensor, *, beta: float, threshold: float) -> Any:
     return y, (pullback,)
 
 
-@differentiable
+@differentiable(contiguous=True)
 def logsigmoid(x: Tensor) -> Any:
     """log(1 / (1 + exp(-x))) = min(x, 0) - log(1 + exp(-|x|)), which never overflows."""
     xp = xp_of(x.array)
@@ -136,7 +139,7 @@ def logsigmoid(x: Tensor) -> Any:
     return y, (lambda dy: dy * (-x).sigmoid(),)
 
 
-@differentiable
+@elementwise
 def silu(x: Tensor) -> Any:
     """x * sigmoid(x), also called swish.  Elfwing et al. 2018."""
 
@@ -147,7 +150,7 @@ def silu(x: Tensor) -> Any:
     return x.array * x.detach().sigmoid().array, (pullback,)
 
 
-@differentiable
+@elementwise
 def gelu(x: Tensor) -> Any:
     """x * Phi(x), where Phi is the normal distribution function.  Hendrycks and Gimpel 2016."""
     y = _normal_cdf(x.array)
@@ -155,7 +158,7 @@ def gelu(x: Tensor) -> Any:
     return y, (lambda dy: gelu_backward(dy, x),)
 
 
-@differentiable
+@elementwise
 def gelu_backward(dy: Tensor, x: Tensor) -> Any:
     """dy (Phi(x) + x Phi'(x)), in one operation; its derivative in x is dy Phi'(x) (2 - x^2)."""
     a = x.array

@@ -11,13 +11,22 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.tape import TensorBase, differentiable, promoted, set_cast, wrap
+from ..autograd.tape import (
+    TensorBase,
+    differentiable,
+    elementwise,
+    laid,
+    promoted,
+    set_cast,
+    wrap,
+    wrap_as,
+)
 from ..device import device_of, is_array, mixed_devices, move, xp_of
 
 # ------------------------------------------------------------------------------- dtype conversion
 
 
-@differentiable
+@elementwise
 def cast(x, *, dtype):
     """x in another dtype; the gradient goes back in x's own."""
     before = x.array.dtype
@@ -100,9 +109,13 @@ def check_broadcast(x: tuple[int, ...], y: tuple[int, ...], name: str) -> None:
 # -------------------------------------------------------------------------------------- arithmetic
 
 
+def same(dz: Any) -> Any:
+    return dz
+
+
 @differentiable(promote=True)
 def _add(x, y):
-    return x.array + y.array, (lambda dz: dz, lambda dz: dz)
+    return x.array + y.array, (same, same)
 
 
 @differentiable(promote=True)
@@ -121,7 +134,7 @@ def _div(x, y):
     return x.array / y.array, (lambda dz: dz / y, lambda dz, z: -dz * z / y)
 
 
-@differentiable
+@elementwise
 def _neg(x):
     return -x.array, (lambda dy: -dy,)
 
@@ -153,7 +166,7 @@ def _integer_power(x: Any, y: Any) -> Any:
     return z
 
 
-@differentiable
+@elementwise
 def _pow_number(x, *, exponent):
     """x to a fixed power: d/dx = exponent x^(exponent - 1)."""
     if exponent == 0:
@@ -165,7 +178,7 @@ def _pow_number(x, *, exponent):
     return x.array**exponent, (lambda dy: dy * (exponent * _pow_number(x, exponent=exponent - 1)),)
 
 
-@differentiable
+@elementwise
 def _abs(x):
     """|x|, with derivative sign(x), 0 at 0."""
     return abs(x.array), (lambda dy: dy * sign(x),)
@@ -191,7 +204,7 @@ def preference(x: Any, y: Any) -> Any:
     return wrap((a > b).astype(a.dtype) + (a == b).astype(a.dtype) * a.dtype.type(0.5))
 
 
-@differentiable
+@elementwise
 def _clamp(x, *, min, max):
     """x limited to [min, max]; the gradient passes where min <= x <= max."""
 
@@ -207,7 +220,7 @@ def _clamp(x, *, min, max):
     return xp_of(x.array).clip(x.array, min, max), (lambda dy: dy.where(inside(), 0),)
 
 
-@differentiable
+@elementwise
 def _where(condition, x, y):
     """x where condition holds, else y (dtypes brought together by the caller)."""
     z = xp_of(x.array).where(condition.array, x.array, y.array)
@@ -257,14 +270,13 @@ def binary(operation: Any, name: str) -> Any:
     """The public form of a two-operand operation: numbers allowed, shapes and devices checked."""
 
     def function(input: Any, other: Any) -> Any:
-        if isinstance(input, TensorBase):
+        try:
             if not isinstance(other, TensorBase):
                 return operation(input, operand(other, input))
-            try:
-                return operation(input, other)
-            except (ValueError, TypeError, RuntimeError):  # refused: `pair` says why, or moves one
-                pass
-        return operation(*pair(input, other, name))
+            return operation(input, other)
+        except (AttributeError, ValueError, TypeError, RuntimeError):
+            # Refused, or input is a number: `pair` makes a tensor of it, moves one, or says why.
+            return operation(*pair(input, other, name))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = operation.__doc__
@@ -332,7 +344,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     return _rounded_quotient(*promoted(x, y), mode=rounding_mode)
 
 
-@differentiable
+@elementwise
 def _rounded_quotient(x, y, *, mode):
     """x / y rounded down (floor) or towards 0 (trunc): constant between its jumps."""
     xp = xp_of(x.array)
@@ -391,9 +403,8 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     if min is None and max is None:
         raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, TensorBase) or isinstance(max, TensorBase):
-        if min is not None:
-            input = maximum(input, min)
-        return input if max is None else minimum(input, max)
+        result = input if min is None else maximum(input, min)
+        return laid(result if max is None else minimum(result, max), input, min, max)
     if input.array.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
         input = floating(input)
     return _clamp(input, min=min, max=max)
@@ -428,7 +439,7 @@ def _comparison(ufunc: str, name: str) -> Any:
         x, y = pair(input, other, name)
         if x.array.dtype != y.array.dtype:
             x, y = promoted(x, y)
-        return wrap(getattr(xp_of(x.array), ufunc)(x.array, y.array))
+        return wrap_as(getattr(xp_of(x.array), ufunc)(x.array, y.array), x, y)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Elementwise {ufunc.replace('_', ' ')}; a tensor of dtype bool."
@@ -451,27 +462,27 @@ bitwise_xor = _comparison("bitwise_xor", "bitwise_xor")
 
 def logical_not(input: Any) -> Any:
     """True where input is zero."""
-    return wrap(xp_of(input.array).logical_not(input.array))
+    return wrap_as(xp_of(input.array).logical_not(input.array), input)
 
 
 def bitwise_not(input: Any) -> Any:
     """Every bit inverted (of a boolean: the opposite)."""
-    return wrap(~input.array)
+    return wrap_as(~input.array, input)
 
 
 def isnan(input: Any) -> Any:
     """True where input is not a number."""
-    return wrap(xp_of(input.array).isnan(input.array))
+    return wrap_as(xp_of(input.array).isnan(input.array), input)
 
 
 def isinf(input: Any) -> Any:
     """True where input is infinite."""
-    return wrap(xp_of(input.array).isinf(input.array))
+    return wrap_as(xp_of(input.array).isinf(input.array), input)
 
 
 def isfinite(input: Any) -> Any:
     """True where input is neither infinite nor NaN."""
-    return wrap(xp_of(input.array).isfinite(input.array))
+    return wrap_as(xp_of(input.array).isfinite(input.array), input)
 
 
 def isclose(
@@ -487,7 +498,8 @@ def isclose(
             f"isclose: {input.array.dtype} did not match {other.array.dtype}; convert one."
         )
     xp = xp_of(input.array)
-    return wrap(xp.isclose(input.array, other.array, rtol=rtol, atol=atol, equal_nan=equal_nan))
+    close = xp.isclose(input.array, other.array, rtol=rtol, atol=atol, equal_nan=equal_nan)
+    return wrap_as(close, input, other)
 
 
 def allclose(
@@ -509,7 +521,7 @@ def sign(input: Any) -> Any:
     return _step(input, ufunc="sign")
 
 
-@differentiable
+@elementwise
 def _step(x, *, ufunc):
     """A function that is constant between its jumps: its derivative is 0."""
     return getattr(xp_of(x.array), ufunc)(x.array), (lambda dy: dy * 0,)
@@ -517,23 +529,23 @@ def _step(x, *, ufunc):
 
 def floor(input: Any) -> Any:
     """The largest integer that is not above input; derivative 0."""
-    return input if input.array.dtype.kind != "f" else _step(input, ufunc="floor")
+    return input.clone() if input.array.dtype.kind != "f" else _step(input, ufunc="floor")
 
 
 def ceil(input: Any) -> Any:
     """The smallest integer that is not below input; derivative 0."""
-    return input if input.array.dtype.kind != "f" else _step(input, ufunc="ceil")
+    return input.clone() if input.array.dtype.kind != "f" else _step(input, ufunc="ceil")
 
 
 def trunc(input: Any) -> Any:
     """input without its fractional part; derivative 0."""
-    return input if input.array.dtype.kind != "f" else _step(input, ufunc="trunc")
+    return input.clone() if input.array.dtype.kind != "f" else _step(input, ufunc="trunc")
 
 
 def round(input: Any, *, decimals: int = 0) -> Any:
     """The nearest integer, halves to even; derivative 0."""
     if input.array.dtype.kind != "f":
-        return input
+        return input.clone()
     if decimals:
         scale = 10.0**decimals
         return _step(input * scale, ufunc="rint") / scale

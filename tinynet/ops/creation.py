@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd import layout
-from ..autograd.tape import TensorBase, wrap
+from ..autograd.tape import TensorBase, laid, wrap
 from ..device import check_device, default_device, device_of, move, xp_of
 from ..random import Generator, default_generator
 from .dims import as_int
@@ -216,10 +216,9 @@ def _like(input: Any, dtype: Any, device: Any) -> dict[str, Any]:
 
 def _laid(made: Any, input: Any, memory_format: Any) -> Any:
     """A new tensor brought to an order in memory; preserve_format means that of `input`."""
-    keep = memory_format is layout.preserve_format and layout.shown(input)
-    if keep or memory_format is layout.channels_last:
-        layout.pin_channels_last(made)
-    return made
+    if memory_format is layout.channels_last:
+        return layout.pin_channels_last(made)
+    return laid(made, input) if memory_format is layout.preserve_format else made
 
 
 @_memory_options

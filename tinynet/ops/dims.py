@@ -31,11 +31,11 @@ def one_dim(dim: Any, ndim: int, name: str) -> int:
 
 def many_dims(dim: Dim, ndim: int, name: str) -> tuple[int, ...]:
     """The dimensions that `dim` means, in ascending order: all of them for None or ()."""
-    if dim is None or (isinstance(dim, tuple | list) and not dim):
-        return tuple(range(ndim))
     only = dim[0] if dim.__class__ is tuple and len(dim) == 1 else dim
     if only.__class__ is int and -ndim <= only < ndim:  # the usual case
         return (only % ndim,)
+    if dim is None or (isinstance(dim, tuple | list) and not dim):
+        return tuple(range(ndim))
     found = distinct_dims(dim if isinstance(dim, tuple | list) else (dim,), ndim, name)
     return tuple(sorted(found)) if ndim else ()
 
@@ -70,28 +70,23 @@ def takes_sizes(function: Callable[..., Any]) -> Callable[..., Any]:
     name = function.__name__
 
     @functools.wraps(function)
-    def spread(*args: Any, **keywords: Any) -> Any:
-        if len(args) < 2:
-            return function(*args, **keywords)
-        sizes: Sequence[Any] = args[1:]
-        if isinstance(sizes[0], (tuple, list)) and len(sizes) == 1:
-            sizes = sizes[0]
+    def spread(input: Any, *sizes: Any, **keywords: Any) -> Any:
+        if not sizes:
+            return function(input, **keywords)
+        if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+            sizes = tuple(sizes[0])
         for n in sizes:
             if n.__class__ is not int:
-                sizes = [as_int(n, name) for n in sizes]
+                sizes = tuple([as_int(n, name) for n in sizes])
                 break
-        return function(args[0], tuple(sizes), **keywords)
+        return function(input, sizes, **keywords) if keywords else function(input, sizes)
 
     return spread
 
 
-def complete(sizes: Sequence[int], old: tuple[int, ...], name: str) -> tuple[int, ...]:
-    """`sizes` with its -1, if it has one, replaced so that it holds as many elements as `old`."""
-    return _complete(tuple(sizes), old, name)
-
-
 @functools.lru_cache(maxsize=1024)  # a program reshapes the same few shapes again and again
-def _complete(sizes: tuple[int, ...], old: tuple[int, ...], name: str) -> tuple[int, ...]:
+def complete(sizes: tuple[int, ...], old: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """`sizes` with its -1, if it has one, replaced so that it holds as many elements as `old`."""
     if math.prod(sizes) == math.prod(old) and min(sizes, default=0) >= 0:
         return sizes
     unknown = [i for i, n in enumerate(sizes) if n == -1]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import tinynet.kernels as kernels
 
 from ..autograd import layout
-from ..autograd.tape import differentiable
+from ..autograd.tape import elementwise
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
-@differentiable
+@elementwise
 def dropout(x: Tensor, *, p: float, key: int) -> Any:
     """y = x * keep / (1 - p), where keep is 0 with probability p.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, return_types
-from ..autograd.tape import TensorBase, differentiable, promoted, wrap
+from ..autograd.tape import TensorBase, differentiable, laid, promoted, wrap, wrap_as
 from . import arithmetic, pointwise
 from .arithmetic import NUMBER, binary, binary_of_floats, cast, floating, operand, pair, where
 
@@ -87,21 +87,21 @@ def xlog1py(input: Any, other: Any) -> Any:
 
 def fmax(input: Any, other: Any) -> Any:
     """The larger of both; of a number and NaN the number."""
-    x, y = pair(input, other, "fmax")
-    return where(arithmetic.ge(x, y) | arithmetic.isnan(y), x, y)
+    x, y = promoted(*pair(input, other, "fmax"))
+    return laid(where(arithmetic.ge(x, y) | arithmetic.isnan(y), x, y), x, y)
 
 
 def fmin(input: Any, other: Any) -> Any:
     """The smaller of both; of a number and NaN the number."""
-    x, y = pair(input, other, "fmin")
-    return where(arithmetic.le(x, y) | arithmetic.isnan(y), x, y)
+    x, y = promoted(*pair(input, other, "fmin"))
+    return laid(where(arithmetic.le(x, y) | arithmetic.isnan(y), x, y), x, y)
 
 
 def nextafter(input: Any, other: Any) -> Any:
     """The next number after input towards other that the dtype has; no gradient."""
     x, y = pair(input, other, "nextafter")
     x, y = promoted(x, y)
-    return wrap(np.nextafter(x.array, y.array))
+    return wrap_as(np.nextafter(x.array, y.array), x, y)
 
 
 def heaviside(input: Any, values: Any) -> Any:
@@ -113,7 +113,9 @@ def heaviside(input: Any, values: Any) -> Any:
             f"{x.array.dtype}, values has {v.array.dtype}."
         )
     step = np.where(x.array == 0, v.array, (x.array > 0).astype(x.array.dtype))
-    return wrap(np.where(np.isnan(x.array), x.array, step) if x.array.dtype.kind == "f" else step)
+    if x.array.dtype.kind == "f":
+        step = np.where(np.isnan(x.array), x.array, step)
+    return wrap_as(step, x, v)
 
 
 def float_power(input: Any, exponent: Any) -> Any:
@@ -130,7 +132,7 @@ def float_power(input: Any, exponent: Any) -> Any:
 def ldexp(input: Any, other: Any) -> Any:
     """input 2^other."""
     x, y = pair(input, other, "ldexp")
-    return x * arithmetic.pow(operand(2.0, floating(y)), floating(y))
+    return laid(x * arithmetic.pow(operand(2.0, floating(y)), floating(y)), x, y)
 
 
 def frexp(input: Any) -> Any:
@@ -156,7 +158,7 @@ def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
     """input + value tensor1 tensor2."""
     product = tensor1 * tensor2
-    return input + (product if value == 1 else product * value)
+    return laid(input + (product if value == 1 else product * value), input, tensor1, tensor2)
 
 
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
@@ -167,7 +169,7 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
             "or use div(..., rounding_mode='trunc')."
         )
     quotient = tensor1 / tensor2
-    return input + (quotient if value == 1 else quotient * value)
+    return laid(input + (quotient if value == 1 else quotient * value), input, tensor1, tensor2)
 
 
 def lerp(input: Any, end: Any, weight: Any) -> Any:
@@ -178,7 +180,7 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
                 f"lerp: expected dtype {input.array.dtype} for `end` and `weight` but got dtype "
                 f"{x.array.dtype}"
             )
-    return input + weight * (end - input)
+    return laid(input + weight * (end - input), input, end, weight)
 
 
 # -------------------------------------------------------------------------------- integers and bits
@@ -189,7 +191,7 @@ def _of_integers(ufunc: Any, name: str, what: str) -> Any:
         x, y = promoted(*pair(input, other, name))
         if x.array.dtype.kind not in "iu":
             raise NotImplementedError(f'"{name}" not implemented for {dtypes.of(x.array)}')
-        return wrap(ufunc(x.array, y.array))
+        return wrap_as(ufunc(x.array, y.array), x, y)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{what} of integers, elementwise; no gradient."
@@ -231,7 +233,7 @@ def sgn(input: Any) -> Any:
 def signbit(input: Any) -> Any:
     """True where the sign is minus, -0.0 among them."""
     x = input.array
-    return wrap(np.signbit(x) if x.dtype.kind == "f" else x < 0)
+    return wrap_as(np.signbit(x) if x.dtype.kind == "f" else x < 0, input)
 
 
 def positive(input: Any) -> Any:
@@ -259,13 +261,14 @@ def nan_to_num(
     if x.dtype.kind != "f":
         return input.clone()
     limits = np.finfo(x.dtype)
+    result = input
     for special, value in (
         (np.isnan(x), 0.0 if nan is None else nan),
         (np.isposinf(x), limits.max if posinf is None else posinf),
         (np.isneginf(x), limits.min if neginf is None else neginf),
     ):
-        input = where(wrap(special), float(value), input)
-    return input
+        result = where(wrap(special), float(value), result)
+    return laid(result, input)
 
 
 def logit(input: Any, eps: float | None = None) -> Any:
@@ -286,17 +289,17 @@ def sinc(input: Any) -> Any:
 
 def isposinf(input: Any) -> Any:
     """True where input is infinity."""
-    return wrap(input.array == math.inf)
+    return wrap_as(input.array == math.inf, input)
 
 
 def isneginf(input: Any) -> Any:
     """True where input is minus infinity."""
-    return wrap(input.array == -math.inf)
+    return wrap_as(input.array == -math.inf, input)
 
 
 def isreal(input: Any) -> Any:
     """True everywhere: every number of tinynet is real."""
-    return wrap(np.ones_like(input.array, dtype=bool))
+    return wrap_as(np.ones_like(input.array, dtype=bool), input)
 
 
 def isin(

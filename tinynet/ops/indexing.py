@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd import layout
 from ..autograd.tape import TensorBase, differentiable, wrap
 from ..device import move, xp_of
 from ..kernels.errors import ShapeError
@@ -552,7 +553,9 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
 
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """value (a number or a 0-dimensional tensor) where mask is true, elsewhere input."""
-    return arithmetic.where(mask, _filling(input, value, "masked_fill"), input)
+    filled = arithmetic.where(mask, _filling(input, value, "masked_fill"), input)
+    layout.follow(filled, ())
+    return filled
 
 
 def _filling(input: Any, value: Any, name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import tinynet.kernels as kernels
 
-from ..autograd.tape import differentiable, wrap
+from ..autograd.tape import differentiable, elementwise, wrap
 from ..device import xp_of
 from .softmax import softmax
 
@@ -114,7 +114,7 @@ def squared_error(x: Tensor, target: Tensor) -> Any:
     )
 
 
-@differentiable
+@elementwise
 def squared_error_backward(dy: Tensor, x: Tensor, target: Tensor) -> Any:
     """2 dy (x - target), in one operation."""
     return 2 * dy.array * (x.array - target.array), (
@@ -124,7 +124,7 @@ def squared_error_backward(dy: Tensor, x: Tensor, target: Tensor) -> Any:
     )
 
 
-@differentiable
+@elementwise
 def smooth_absolute_error(x: Tensor, target: Tensor, *, beta: float) -> Any:
     """d^2 / (2 beta) where |d| < beta, else |d| - beta/2, of d = x - target.  Girshick 2015."""
     xp = xp_of(x.array)
@@ -136,7 +136,7 @@ def smooth_absolute_error(x: Tensor, target: Tensor, *, beta: float) -> Any:
     )
 
 
-@differentiable
+@elementwise
 def binary_cross_entropy(x: Tensor, target: Tensor) -> Any:
     """-(target * log(x) + (1 - target) * log(1 - x)) of probabilities x.
 

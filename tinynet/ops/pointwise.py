@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autograd.tape import as_array, differentiable
+from ..autograd.tape import as_array, elementwise
 from ..kernels.pointwise import SMALL
 from .arithmetic import floating
 
@@ -28,75 +28,75 @@ def of_floats(operation: Any) -> Any:
     """The public form: integers and booleans are converted first."""
 
     @functools.wraps(operation)
-    def function(input: Any, **parameters: Any) -> Any:
-        return operation(input if input.array.dtype.kind == "f" else floating(input), **parameters)
+    def function(input: Any) -> Any:
+        return operation(input if input.array.dtype.kind == "f" else floating(input))
 
     return function
 
 
 @of_floats
-@differentiable
+@elementwise
 def exp(x):
     return np.exp(x.array), (lambda dy, y: dy * y,)
 
 
 @of_floats
-@differentiable
+@elementwise
 def exp2(x):
     return np.exp2(x.array), (lambda dy, y: dy * y * math.log(2),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def expm1(x):
     return np.expm1(x.array), (lambda dy, y: dy * (y + 1),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def log(x):
     return np.log(x.array), (lambda dy: dy / x,)
 
 
 @of_floats
-@differentiable
+@elementwise
 def log2(x):
     return np.log2(x.array), (lambda dy: dy / (x * math.log(2)),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def log10(x):
     return np.log10(x.array), (lambda dy: dy / (x * math.log(10)),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def log1p(x):
     return np.log1p(x.array), (lambda dy: dy / (x + 1),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def sqrt(x):
     return np.sqrt(x.array), (lambda dy, y: dy / (2 * y),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def rsqrt(x):
     """1 / sqrt(x); derivative -y^3 / 2."""
     return 1 / np.sqrt(x.array), (lambda dy, y: dy * (y * y * y) * -0.5,)
 
 
 @of_floats
-@differentiable
+@elementwise
 def reciprocal(x):
     """1 / x; derivative -y^2."""
     return 1 / x.array, (lambda dy, y: -dy * (y * y),)
 
 
-@differentiable
+@elementwise
 def _square(x):
     return x.array * x.array, (lambda dy: dy * x * 2,)
 
@@ -107,14 +107,14 @@ def square(input: Any) -> Any:
 
 
 @of_floats
-@differentiable
+@elementwise
 def tanh(x):
     a = x.array
     y = kernels.of(a).pointwise.tanh(a) if _for_kernel(a) else np.tanh(a)
     return y, (lambda dy, y: tanh_backward(dy, y),)
 
 
-@differentiable
+@elementwise
 def tanh_backward(dy, y):
     """dy (1 - y^2), in one operation: small networks take this step often."""
     a = dy.array
@@ -132,7 +132,7 @@ def tanh_backward(dy, y):
 
 
 @of_floats
-@differentiable
+@elementwise
 def sigmoid(x):
     """1 / (1 + exp(-x)); exp overflows to infinity below -88 in float32, which gives the right 0.
 
@@ -144,7 +144,7 @@ def sigmoid(x):
     return 1 / e, (lambda dy, y: sigmoid_backward(dy, y),)
 
 
-@differentiable
+@elementwise
 def sigmoid_backward(dy, y):
     """dy y (1 - y), in one operation."""
     slope = y.array.dtype.type(1) - y.array
@@ -154,73 +154,73 @@ def sigmoid_backward(dy, y):
 
 
 @of_floats
-@differentiable
+@elementwise
 def sin(x):
     return np.sin(x.array), (lambda dy: dy * cos(x),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def cos(x):
     return np.cos(x.array), (lambda dy: -dy * sin(x),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def tan(x):
     return np.tan(x.array), (lambda dy, y: dy * (1 + y * y),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def asin(x):
     return np.arcsin(x.array), (lambda dy: dy / sqrt(1 - x * x),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def acos(x):
     return np.arccos(x.array), (lambda dy: -dy / sqrt(1 - x * x),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def atan(x):
     return np.arctan(x.array), (lambda dy: dy / (1 + x * x),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def sinh(x):
     return np.sinh(x.array), (lambda dy: dy * cosh(x),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def cosh(x):
     return np.cosh(x.array), (lambda dy: dy * sinh(x),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def asinh(x):
     return np.arcsinh(x.array), (lambda dy: dy / sqrt(x * x + 1),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def acosh(x):
     return np.arccosh(x.array), (lambda dy: dy / (sqrt(x - 1) * sqrt(x + 1)),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def atanh(x):
     return np.arctanh(x.array), (lambda dy: dy / (1 - x * x),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def erf(x):
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x; derivative 2/sqrt(pi) exp(-x^2)."""
     return _erf(x.array), (lambda dy: dy * exp(-(x * x)) * (2 / math.sqrt(math.pi)),)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd import layout
-from ..autograd.tape import TensorBase, differentiable
+from ..autograd.tape import TensorBase, differentiable, elementwise
 from ..device import xp_of
 from ..kernels.errors import ShapeError
 from . import arithmetic
@@ -87,7 +87,7 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """Dimension `dim` split into several of the given sizes, one of which may be -1."""
     shape = input.array.shape
     dim = one_dim(dim, len(shape), "unflatten")
-    parts = complete(sizes, shape[dim : dim + 1], "unflatten")
+    parts = complete(tuple(sizes), shape[dim : dim + 1], "unflatten")
     return _view(input, shape=(*shape[:dim], *parts, *shape[dim + 1 :]))
 
 
@@ -131,13 +131,18 @@ def _expand(x, *, shape):
 def broadcast_array(array: Any, shape: tuple[int, ...]) -> Any:
     """A read-only view of an array, repeated to a shape it broadcasts to.
 
-    What np.broadcast_to gives, which alone takes longer than most small operations.
+    np.broadcast_to alone takes longer than most small operations, and gives dimensions that stay
+    of size 1 the stride 0, as if they were repeated.
     """
-    if array.__class__ is not np.ndarray or not array.flags.c_contiguous:
+    if array.__class__ is not np.ndarray:
         return xp_of(array).broadcast_to(array, shape)
-    strides = [0 if n == 1 else s for n, s in zip(array.shape, array.strides, strict=True)]
-    new = [0] * (len(shape) - len(strides))
-    view = np.ndarray(shape, array.dtype, array, 0, (*new, *strides))
+    new = len(shape) - array.ndim
+    strides = [0] * new
+    for n, wide, step in zip(array.shape, shape[new:], array.strides, strict=True):
+        strides.append(0 if n != wide else step)
+    if not array.flags.c_contiguous:
+        return np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)
+    view = np.ndarray(shape, array.dtype, array, 0, strides)
     view.flags.writeable = False
     return view
 
@@ -526,9 +531,17 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
 # ---------------------------------------------------------------------------------------- copies
 
 
+@elementwise
+def _clone(x):
+    return x.array.copy(order="K"), (lambda dy: dy,)
+
+
 @differentiable
-def _clone(x, *, order):
-    return x.array.copy(order=order), (lambda dy: dy,)
+def _clone_contiguous(x):
+    return x.array.copy(order="C"), (lambda dy: dy,)
+
+
+_clone_contiguous.__name__ = "clone"
 
 
 @differentiable
@@ -539,7 +552,7 @@ def _clone_channels_last(x):
 def clone(input: Any, *, memory_format: Any = layout.preserve_format) -> Any:
     """A copy that the gradient passes through, in the given order in memory.
 
-    preserve_format keeps the strides where there are no gaps. Raises RuntimeError for
+    preserve_format keeps the order of the dimensions. Raises RuntimeError for
     channels_last unless input is (N, C, H, W).
     """
     if memory_format is layout.channels_last:
@@ -549,21 +562,7 @@ def clone(input: Any, *, memory_format: Any = layout.preserve_format) -> Any:
                 f"tensor's shape is {list(input.array.shape)}"
             )
         return layout.pin(_clone_channels_last(input))
-    keep = memory_format is not layout.contiguous_format and _is_dense(input.array)
-    return _clone(input, order="K" if keep else "C")
-
-
-def _is_dense(array: Any) -> bool:
-    """True if the elements lie without gaps and without overlap, in any order."""
-    if array.flags.c_contiguous:
-        return True
-    step = array.itemsize
-    for stride, n in sorted(zip(array.strides, array.shape, strict=True)):
-        if n != 1:
-            if stride != step:
-                return False
-            step *= n
-    return True
+    return (_clone_contiguous if memory_format is layout.contiguous_format else _clone)(input)
 
 
 def contiguous(input: Any, memory_format: Any = layout.contiguous_format) -> Any:
@@ -575,7 +574,7 @@ def contiguous(input: Any, memory_format: Any = layout.contiguous_format) -> Any
     return clone(input, memory_format=memory_format)
 
 
-@differentiable
+@elementwise
 def _flip(x, *, dims):
     return xp_of(x.array).flip(x.array, dims).copy(), (lambda dy: _flip(dy, dims=dims),)
 
@@ -784,7 +783,7 @@ _SOURCES: dict[str, Any] = {
 # ------------------------------------------------------------------------- diagonals and triangles
 
 
-@differentiable
+@differentiable(contiguous=True)
 def _triangle(x, *, upper, diagonal):
     xp = xp_of(x.array)
     value = (xp.triu if upper else xp.tril)(x.array, diagonal)

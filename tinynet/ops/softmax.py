@@ -49,7 +49,7 @@ def _shifted(x: Any, dim: int) -> Any:
     return x - x.max(axis=dim, keepdims=True) if x.ndim else x - x
 
 
-@differentiable
+@differentiable(contiguous=True)
 def _softmax(x: Tensor, *, dim: int) -> Any:
     """dx = y * (dy - sum(dy * y))."""
     e = xp_of(x.array).exp(_shifted(x.array, dim))
@@ -57,7 +57,7 @@ def _softmax(x: Tensor, *, dim: int) -> Any:
     return y, (lambda dy, y: y * (dy - (dy * y).sum(dim, keepdim=True)),)
 
 
-@differentiable
+@differentiable(contiguous=True)
 def _log_softmax(x: Tensor, *, dim: int) -> Any:
     """dx = dy - exp(y) * sum(dy)."""
     xp = xp_of(x.array)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tape import differentiable, wrap
+from ..autograd.tape import elementwise, wrap, wrap_as
 from ..device import move, xp_of
 from . import arithmetic
 from .arithmetic import floating, where
@@ -31,14 +31,14 @@ def _each(function: Callable[[float], float], a: Any) -> Any:
 
 
 @of_floats
-@differentiable
+@elementwise
 def erfc(x):
     """1 - erf(x), with all its digits where erf is close to 1; derivative -2/sqrt(pi) exp(-x^2)."""
     return _each(math.erfc, x.array), (lambda dy: dy * exp(-(x * x)) * (-2 / math.sqrt(math.pi)),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def erfinv(x):
     """y with erf(y) = x; derivative sqrt(pi)/2 exp(y^2)."""
     return _each(_erfinv, x.array), (lambda dy, y: dy * exp(y * y) * (math.sqrt(math.pi) / 2),)
@@ -59,7 +59,7 @@ def ndtr(input: Any) -> Any:
 
 
 @of_floats
-@differentiable
+@elementwise
 def log_ndtr(x):
     """log of `ndtr`, far below 0 too; derivative exp(-x^2 / 2 - y) / sqrt(2 pi)."""
     return _each(_log_ndtr, x.array), (
@@ -81,7 +81,7 @@ def _log_ndtr(x: float) -> float:
 
 
 @of_floats
-@differentiable
+@elementwise
 def ndtri(p):
     """x with ndtr(x) = p; derivative sqrt(2 pi) exp(x^2 / 2)."""
     return _each(_ndtri, p.array), (lambda dx, x: dx * exp(x * x * 0.5) * math.sqrt(2 * math.pi),)
@@ -103,7 +103,7 @@ def entr(input: Any) -> Any:
 
 
 @of_floats
-@differentiable
+@elementwise
 def lgamma(x):
     """log |Gamma(x)|, infinite at 0, -1, -2, ...; derivative digamma(x)."""
     return _each(_lgamma, x.array), (lambda dy: dy * digamma(x),)
@@ -119,7 +119,7 @@ FAR = 12  # from where the series are exact to float64's last digits
 
 
 @of_floats
-@differentiable
+@elementwise
 def digamma(x):
     """The derivative of log |Gamma(x)|, NaN at -1, -2, ...; its own is polygamma(1, x)."""
     return _digamma(x.array), (lambda dy: dy * polygamma(1, x),)
@@ -149,11 +149,10 @@ def polygamma(n: int, input: Any) -> Any:
     """The n-th derivative of digamma: (-1)^(n+1) n! zeta(n + 1, input) for n >= 1."""
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
-    return digamma(input) if n == 0 else _polygamma(input, n=n)
+    return digamma(input) if n == 0 else _polygamma(floating(input), n=n)
 
 
-@of_floats
-@differentiable
+@elementwise
 def _polygamma(x, *, n):
     a = x.array
     value = (-1) ** (n + 1) * math.factorial(n) * _zeta(n + 1.0, a.astype(np.float64))
@@ -190,7 +189,7 @@ def zeta(input: Any, other: Any) -> Any:
         pole = (b <= 0) & (b == np.floor(b))
         value = np.where(pole, np.inf, np.where((b < 0) & (a != np.floor(a)), np.nan, value))
         value = np.where(a < 1, np.nan, np.where(a == 1, np.inf, value))
-    return wrap(value.astype(np.result_type(s.array.dtype, q.array.dtype)))
+    return wrap_as(value.astype(np.result_type(s.array.dtype, q.array.dtype)), s, q)
 
 
 def mvlgamma(input: Any, p: int) -> Any:
@@ -237,14 +236,14 @@ def _bessel(order: int, a: Any) -> Any:
 
 
 @of_floats
-@differentiable
+@elementwise
 def i0(x):
     """The modified Bessel function of the first kind, of order 0; derivative i1(x)."""
     return _bessel(0, x.array), (lambda dy: dy * i1(x),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def i1(x):
     """The modified Bessel function of order 1; derivative i0(x) - i1(x) / x, 1/2 at 0."""
     return _bessel(1, x.array), (lambda dy, y: dy * (i0(x) - _over(y, x)),)
@@ -256,14 +255,14 @@ def _over(y: Any, x: Any) -> Any:
 
 
 @of_floats
-@differentiable
+@elementwise
 def i0e(x):
     """exp(-|x|) i0(x); derivative i1e(x) - sign(x) i0e(x)."""
     return _bessel_scaled(0, x.array), (lambda dy, y: dy * (i1e(x) - x.sign() * y),)
 
 
 @of_floats
-@differentiable
+@elementwise
 def i1e(x):
     """exp(-|x|) i1(x); derivative i0e(x) - i1e(x) (sign(x) + 1/x), 1/2 at 0."""
     return _bessel_scaled(1, x.array), (lambda dy, y: dy * (i0e(x) - _over(y, x) - x.sign() * y),)

@@ -180,7 +180,7 @@ def _slope(x: Any, dim: int, spacing: Any, edge_order: int) -> Any:
 # ------------------------------------------------------------------------------ running log-sum-exp
 
 
-@differentiable
+@differentiable(contiguous=True)
 def _logcumsumexp(x, *, dim):
     """y_k = log(e^(x_0) + ... + e^(x_k)).
 

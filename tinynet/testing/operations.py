@@ -235,6 +235,8 @@ def _rows() -> Iterator[Operation]:
     yield Operation("cat", lambda x, y: tinynet.cat([x, y, x], 1), (normal(2, 3), normal(2, 1)))
     yield Operation("stack", lambda x, y: tinynet.stack([x, y, x], 1), two)
     yield Operation("clone", lambda x: x.clone(), (normal(3),))
+    rows = tinynet.contiguous_format
+    yield Operation("clone, contiguous", lambda x: x.clone(memory_format=rows), (normal(3),))
     yield Operation(
         "to a device", lambda x: arithmetic.to_device(x, device=x.device) * 1, (normal(3),)
     )
