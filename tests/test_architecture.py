@@ -188,6 +188,35 @@ def test_import_loads_nothing_but_numpy():
     assert done.stdout.split() == ["tinynet"]
 
 
+def test_import_leaves_out_what_few_programs_need():
+    program = "import sys, tinynet; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    for name in ("gradcheck", "trace", "ledger", "formula", "observe", "anomaly"):
+        assert f"tinynet.autograd.{name}" not in loaded
+    for name in ("tinynet.nn", "tinynet.profiler", "numpy.random", "statistics", "difflib"):
+        assert name not in loaded
+
+
+def test_what_is_imported_later_is_there_by_name():
+    program = """
+import tinynet
+from tinynet.autograd.gradcheck.problem import Problem  # sets the package's attribute gradcheck
+import tinynet.autograd.trace
+from tinynet.autograd import Ledger, gradcheck, trace
+x = tinynet.ones(2, dtype=tinynet.float64, requires_grad=True)
+assert gradcheck(lambda x: x * x, x)
+with trace() as ledger:
+    tinynet.autograd.anomaly()
+assert isinstance(ledger, Ledger)
+assert tinynet.anomaly is tinynet.autograd.anomaly
+assert set(tinynet.autograd.__all__) <= set(dir(tinynet.autograd))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_packages_are_listed():
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     assert sorted(listed) == sorted(m for m, package, _ in modules() if package)

@@ -11,7 +11,6 @@ from typing import Any
 from .tensor import Size, Tensor  # first: the function `tensor` takes this name
 from .autograd.layout import channels_last, contiguous_format, memory_format, preserve_format
 from .autograd import (
-    anomaly,
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -546,6 +545,7 @@ _LAZY = (
 # functions of the upper floors: the module of each
 _ELSEWHERE = {
     "GradScaler": "amp",
+    "anomaly": "autograd",
     "autocast": "amp",
     "compile": "func",
     "load": "io",

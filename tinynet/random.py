@@ -14,9 +14,19 @@ class Generator:
     They are not the numbers that PyTorch draws from the same seed.
     """
 
+    _seed: int
+    _philox: Any
+    numpy: np.random.Generator  # draws the numbers
+
     def __init__(self, device: Any = "cpu") -> None:
         self.device = device
+
+    def __getattr__(self, name: str) -> Any:
+        # Nobody has seeded the stream, and it is begun. NumPy imports its own when it is asked to.
+        if name not in ("_seed", "_philox", "numpy"):
+            raise AttributeError(f"'Generator' object has no attribute {name!r}")
         self.seed()
+        return vars(self)[name]
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream that belongs to `seed`; returns the generator."""

@@ -18,7 +18,6 @@ from . import dtypes, methods, parity
 from .autograd import engine, layout, tape
 from .autograd.mode import mode
 from .autograd.tape import AccumulateGrad, Node, Output, TensorBase, node_of, wrap
-from .autograd.trace import trace as record_ledger
 from .device import check_device, device, device_of, is_on, move, to_numpy, xp_of
 from .dtypes import dtype, strided
 from .formatting import format_tensor
@@ -403,6 +402,8 @@ class Tensor(TensorBase):
         trace: return the ledger of what the tape alone knows (see `autograd.trace`).
         """
         if trace:
+            from .autograd.trace import trace as record_ledger
+
             with record_ledger() as ledger:
                 engine.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
             return ledger

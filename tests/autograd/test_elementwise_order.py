@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import tinynet
@@ -22,8 +22,8 @@ DIMENSIONS = ("all", "step", "cut", "repeated", "one")
 def operands(draw, count):
     """Recipes of operands that broadcast to one shape.
 
-    With dimensions of size 1 nothing is broadcast: their strides, which mean nothing and differ
-    (an `expand` of NumPy's gives them 0), would have a say where no operand's do.
+    With dimensions of size 1 nothing is repeated: their strides, which mean nothing and need not be
+    PyTorch's, would have a say where no operand knows which of two dimensions is the nearer.
     """
     shape = draw(st.lists(st.sampled_from((1, 2, 2, 3, 3, 4)), max_size=4))
     whole = 1 in shape
@@ -35,9 +35,13 @@ def operands(draw, count):
         how = [draw(st.sampled_from(DIMENSIONS[: 3 if whole else 5])) for _ in own]
         if draw(st.booleans()):
             how = ["all"] * len(own)
+        if "one" in how:
+            how = ["all" if h == "repeated" else h for h in how]
         order = draw(st.permutations(range(len(own))))
         dtype = draw(st.sampled_from(("float32", "float32", "float32", "float64", "int64")))
         recipes.append((own, how, order, dtype))
+    sizes = [[1 if h == "one" else n for n, h in zip(own, how)] for own, how, _, _ in recipes]
+    assume(whole or 1 not in torch.broadcast_shapes(*sizes))
     return recipes
 
 
@@ -70,18 +74,19 @@ def agree(function, recipes, name):
     y, u = function(*ours), function(*theirs)
     assert tuple(y.shape) == tuple(u.shape)
     assert strides(y) == strides(u), name
-    assert [s // y.element_size() for s, n in zip(y.numpy().strides, y.shape) if n > 1] == strides(y)
+    steps = [s // y.element_size() for s in y.numpy().strides]
+    assert [s for s, n in zip(steps, y.shape) if n > 1] == strides(y)
 
 
-UNARY = [
-    *"abs neg exp log sqrt rsqrt square reciprocal tanh sigmoid sin erf relu sign floor".split(),
-    *"logical_not isnan isinf isfinite isposinf clone signbit nan_to_num logit sinc frac".split(),
-    *"lgamma digamma erfinv expm1 i0 deg2rad zeros_like ones_like empty_like".split(),
-]
-UNARY_FLOATS = [
-    *"softplus gelu silu hardtanh leaky_relu elu hardswish hardsigmoid mish softsign".split(),
-    *"celu selu relu6 softshrink tanhshrink hardshrink logsigmoid".split(),
-]
+UNARY = (
+    "abs neg exp log sqrt rsqrt square reciprocal tanh sigmoid sin erf relu sign floor "
+    "logical_not isnan isinf isfinite isposinf clone signbit nan_to_num logit sinc frac lgamma "
+    "digamma erfinv expm1 i0 deg2rad zeros_like ones_like empty_like"
+)
+UNARY_FLOATS = (
+    "softplus gelu silu hardtanh leaky_relu elu hardswish hardsigmoid mish softsign celu selu "
+    "relu6 softshrink tanhshrink hardshrink logsigmoid"
+)
 UNARY_OTHERS = {
     "double": lambda x: x.double(),
     "bool": lambda x: x.bool(),
@@ -97,16 +102,16 @@ UNARY_OTHERS = {
 }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(operands(1))
 def test_functions_of_one_number_keep_the_order(recipes):
-    for name in UNARY:
+    for name in UNARY.split():
         if recipes[0][3] == "int64" and name in ("frac", "empty_like"):
             continue
         agree(
             lambda x, name=name: getattr(tinynet if is_ours(x) else torch, name)(x), recipes, name
         )
-    for name in UNARY_FLOATS:
+    for name in UNARY_FLOATS.split():
         agree(
             lambda x, name=name: getattr(F if is_ours(x) else torch.nn.functional, name)(x),
             floats(recipes),
@@ -120,21 +125,18 @@ def is_ours(x):
     return isinstance(x, tinynet.Tensor)
 
 
-BINARY = [
-    *"add sub mul div maximum minimum fmax fmin atan2 eq ne lt le gt ge logical_and".split(),
-    *"logical_xor hypot copysign xlogy pow remainder fmod floor_divide logaddexp isclose".split(),
-    "heaviside",
-]
+BINARY = (
+    "add sub mul div maximum minimum fmax fmin atan2 eq ne lt le gt ge logical_and logical_xor "
+    "hypot copysign xlogy pow remainder fmod floor_divide logaddexp isclose heaviside"
+)
 ONE_DTYPE = {"isclose", "heaviside", "hypot", "logaddexp"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(operands(2))
-@example(
-    [([2, 3], ["all", "all"], [1, 0], "float32"), ([2, 3], ["all", "all"], [0, 1], "float32")]
-)
+@example([([2, 3], ["all", "all"], [1, 0], "float32"), ([2, 3], ["all", "all"], [0, 1], "float32")])
 def test_of_two_operands_the_first_decides(recipes):
-    for name in BINARY:
+    for name in BINARY.split():
         given = floats(recipes) if name in ONE_DTYPE else recipes
         agree(
             lambda x, y, name=name: getattr(tinynet if is_ours(x) else torch, name)(x, y),
@@ -155,14 +157,14 @@ TERNARY = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(operands(3))
 def test_of_three_operands(recipes):
     for name, function in TERNARY.items():
         agree(function, floats(recipes), name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(operands(2))
 def test_gradients(recipes):
     """`.grad` lies as its leaf does, what `grad` returns as the derivative's operands do."""

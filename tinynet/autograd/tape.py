@@ -90,9 +90,8 @@ SCALAR = (np.generic, int, float)
 
 def wrap_as(array: Any, *operands: Any) -> Any:
     """`wrap` for what an elementwise function has made of the operands: see `layout.follow`."""
-    tensor = new(Tensor)
-    tensor.array = array if array.__class__ is np.ndarray else as_array(array)
-    if layout.seen[0]:
+    tensor = wrap(array)
+    if seen[0]:
         layout.follow(tensor, operands, elementwise=True)
     return tensor
 
@@ -466,8 +465,8 @@ def record(operation: Any, inputs: Any, pullbacks: Any, result: Any) -> None:
         for pullback in pullbacks:
             if pullback is not None and pullback.__code__.co_argcount == 2:
                 # It is the array that is kept: the tensor holds the node.
-                storage = storage_of(result)
-                node.output = (result.array, storage, storage.version)
+                storage = result._storage = Storage()
+                node.output = (result.array, storage, 0)
                 break
     node.pullbacks = pullbacks
     tie(node, result)
@@ -501,20 +500,21 @@ def share(source: TensorBase, view: Any, operation: Any, parameters: dict[str, A
     """Make `view` a view of `source`, if their memory is in fact the same."""
     x, y = source.array, view.array
     # As NumPy has it for views and for views of views; else, the roots tell.
-    if y.base is not x and (y.base is None or y.base is not x.base):
-        if layout.root(x) is not layout.root(y):
-            if layout.seen[0]:
-                layout.follow(view, (source,))
-            return
+    apart = y.base is not x and (y.base is None or y.base is not x.base)
+    if apart and layout.root(x) is not layout.root(y):
+        if seen[0]:
+            layout.follow(view, (source,))
+        return
     storage = source._storage
     if storage is None:
         storage = source._storage = Storage()
+    base = source._base
     view._storage = storage
-    view._base = source if source._base is None else source._base
+    view._base = source if base is None else base
     view._rebased_at = storage.rebased_at
     view._replay = (operation, parameters, source._replay, mode.enabled)
-    if not layout.seen[0] and not layout.is_ordered(y):
-        layout.seen[0] = True
+    if not seen[0] and y.ndim > 1 and not layout.is_ordered(y):
+        seen[0] = True
 
 
 def alias(source: TensorBase, tensor: Any = None) -> Any:

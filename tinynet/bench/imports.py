@@ -1,4 +1,7 @@
-"""How long `import` takes beyond NumPy, in a fresh process, once the files are in memory."""
+"""How long `import` takes beyond NumPy, in a fresh process, once the files are in memory.
+
+As bytecode, which Python writes the first time: some machines are set not to keep any.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,9 @@ def run(session: Session, rounds: int = 9) -> None:
             if label in refused:
                 continue
             try:
-                took = fresh(PROGRAM.format(modules=modules))
+                took = fresh(
+                    PROGRAM.format(modules=modules), environment={"PYTHONDONTWRITEBYTECODE": ""}
+                )
             except ProcessError as error:
                 refused[label] = str(error)
                 continue

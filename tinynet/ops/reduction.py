@@ -34,11 +34,16 @@ def kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
 
 @differentiable(view=True)
 def _spread(dy, *, shape, dims):
-    """dy, reduced over `dims` (kept or not), repeated over them again: a view of `shape`."""
+    """dy, reduced over `dims` (kept or not), repeated over them again, to `shape`.
+
+    A view, unless it is small: then a copy is made sooner, and computed with sooner.
+    """
     keepdim = dy.array.ndim == len(shape)
-    array = dy.array if keepdim else dy.array.reshape(kept(shape, dims))
+    array = dy.array
+    if not keepdim and dims[-1] >= len(dims):  # else the dimensions that are left are the last
+        array = array.reshape(kept(shape, dims))
     if array.shape != shape:
-        if math.prod(shape) < LONG:  # a copy is made sooner, and computed with sooner
+        if math.prod(shape) < LONG:
             copy = xp_of(array).empty(shape, array.dtype)
             copy[...] = array
             array = copy

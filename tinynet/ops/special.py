@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from ..autograd.tape import elementwise, wrap, wrap_as
+from ..autograd.tape import elementwise, wrap_as
 from ..device import move, xp_of
 from . import arithmetic
 from .arithmetic import floating, where
@@ -47,7 +46,7 @@ def erfinv(x):
 def _erfinv(x: float) -> float:
     if not -1 < x < 1:
         return math.copysign(math.inf, x) if abs(x) == 1 else math.nan
-    y = NormalDist().inv_cdf((x + 1) / 2) / math.sqrt(2)
+    y = _ndtri((x + 1) / 2) / math.sqrt(2)
     if abs(x) < 0.5:  # there (x + 1) / 2 has lost digits of x: a step of Newton's brings them back
         y -= (math.erf(y) - x) * math.sqrt(math.pi) / 2 * math.exp(y * y)
     return y
@@ -90,6 +89,8 @@ def ndtri(p):
 def _ndtri(p: float) -> float:
     if not 0 < p < 1:
         return {0.0: -math.inf, 1.0: math.inf}.get(p, math.nan)
+    from statistics import NormalDist  # which imports a dozen modules
+
     return NormalDist().inv_cdf(p)
 
 

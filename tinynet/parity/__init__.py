@@ -10,19 +10,17 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from dataclasses import dataclass
 from fnmatch import translate
 from opcode import opmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 # tinynet has torchvision's names where torch's are
 VISION = ("transforms", "datasets", "models", "utils")
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Names that are outside what tinynet is for, and why."""
 
     title: str
@@ -30,8 +28,7 @@ class Group:
     patterns: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Decisions:
+class Decisions(NamedTuple):
     """What was decided about names: groups outside, differences on purpose, what is nearest."""
 
     outside: tuple[Group, ...]
