@@ -5,9 +5,12 @@ clears each. For a pass over a large array that is up to half its time. So `empt
 that an earlier array has left. The array's `base` is the loan; when the last array on it is gone,
 the memory comes back and waits for the next.
 
-The pool never holds more, lent and waiting together, than was once lent at the same time. When it
-may take no fresh memory for that reason, it lends waiting memory of up to twice the size, and if
-there is none gives waiting memory back to the system.
+Memory is taken from the system in blocks. An array gets the smallest waiting piece that is large
+enough, of which the rest goes on waiting; pieces that come back grow together with their waiting
+neighbours. So the activations of a forward pass find room in what was a large gradient, and from
+the second step on training needs no fresh memory. If there is no such piece, the pool first gives
+whole waiting blocks back to the system, as far as it would otherwise hold more, lent and waiting
+together, than was once lent at the same time; blocks of which a part is lent must stay.
 """
 
 import threading
@@ -16,26 +19,41 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
 SMALLEST = 2**20  # bytes; the C library's own lists serve smaller arrays well
 ALIGNMENT = 64  # a cache line
-ROOM = 1.125  # waiting memory that is larger by more is kept for larger arrays
-TIGHT = 2  # the same when no fresh memory may be taken
+
+
+class _Piece(NamedTuple):
+    """A part of a block; pieces are sorted by size, and by age where they are equal."""
+
+    size: int  # bytes, whole cache lines
+    block: int  # its number
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
 
 
 class _Loan:
     """The base of a lent array; when it dies, its memory comes back."""
 
-    def __init__(self, memory: ndarray, size: int, returned: "deque[ndarray]") -> None:
-        self._memory, self._returned = memory, returned
-        self.__array_interface__ = {**memory.__array_interface__, "shape": (size,)}
+    def __init__(self, memory: ndarray, piece: _Piece, returned: "deque[_Piece]") -> None:
+        self._memory, self._piece, self._returned = memory, piece, returned
+        self.__array_interface__ = {
+            "data": (memory.ctypes.data + piece.start, False),
+            "shape": (piece.size,),
+            "typestr": "|u1",
+            "version": 3,
+        }
 
     def __del__(self) -> None:
-        self._returned.append(self._memory)  # takes no lock: it may run in the middle of `empty`
+        self._returned.append(self._piece)  # takes no lock: it may run in the middle of `empty`
 
 
 class Pool:
@@ -44,8 +62,11 @@ class Pool:
     def __init__(self) -> None:
         self.enabled = True
         self._lock = threading.Lock()
-        self._returned: deque[ndarray] = deque()
-        self._waiting: list[tuple[int, int, ndarray]] = []  # (bytes, number, memory), by size
+        self._blocks: dict[int, ndarray] = {}
+        self._returned: deque[_Piece] = deque()
+        self._waiting: list[_Piece] = []  # sorted
+        self._starting: dict[tuple[int, int], _Piece] = {}  # (block, start): the waiting piece
+        self._ending: dict[tuple[int, int], _Piece] = {}  # (block, end)
         self._number = 0
         self.lent = self.most_lent = self.held = 0  # bytes
 
@@ -58,48 +79,78 @@ class Pool:
             return np.empty(shape, dtype)
         try:
             self._collect()
-            memory = self._find(size)
-            self.lent += memory.nbytes
+            piece = self._find(-(-size // ALIGNMENT) * ALIGNMENT)
+            self.lent += piece.size
             self.most_lent = max(self.most_lent, self.lent)
+            memory = self._blocks[piece.block]
         finally:
             self._lock.release()
-        loan = np.asarray(_Loan(memory, size, self._returned))
-        return loan.view(dtype).reshape(shape)
+        loan = np.asarray(_Loan(memory, piece, self._returned))
+        return loan[:size].view(dtype).reshape(shape)
 
     def clear(self) -> None:
-        """Give all waiting memory back to the system."""
+        """Give all waiting blocks back to the system."""
         with self._lock:
             self._collect()
-            self._shrink(self.lent)
+            self._shrink(0)
             self.most_lent = self.lent
 
     def _collect(self) -> None:
+        """Let what has come back wait."""
         while self._returned:
-            memory = self._returned.popleft()
-            self.lent -= memory.nbytes
-            self._number += 1
-            insort(self._waiting, (memory.nbytes, self._number, memory))
+            piece = self._returned.popleft()
+            self.lent -= piece.size
+            self._wait(piece)
         if not self.enabled:
-            self._shrink(self.lent)
+            self._shrink(0)
 
-    def _find(self, size: int) -> ndarray:
-        """The smallest waiting memory that will do, or fresh memory."""
+    def _wait(self, piece: _Piece) -> None:
+        size, block, start = piece
+        before = self._ending.get((block, start))
+        after = self._starting.get((block, piece.end))
+        for neighbour in (before, after):
+            if neighbour is not None:
+                self._take(neighbour)
+                size += neighbour.size
+        piece = _Piece(size, block, start if before is None else before.start)
+        self._starting[block, piece.start] = self._ending[block, piece.end] = piece
+        insort(self._waiting, piece)
+
+    def _take(self, piece: _Piece) -> None:
+        """It waits no longer."""
+        del self._waiting[bisect_left(self._waiting, piece)]
+        del self._starting[piece.block, piece.start], self._ending[piece.block, piece.end]
+
+    def _find(self, size: int) -> _Piece:
+        """A piece of this size: of the smallest waiting one that will do, or fresh."""
         at = bisect_left(self._waiting, (size,))
-        if at < len(self._waiting):
-            full = self.held + size > self.most_lent
-            if self._waiting[at][0] <= (TIGHT if full else ROOM) * size:
-                return self._waiting.pop(at)[2]
-        self._shrink(max(self.most_lent, self.lent + size) - size)
-        self.held += size
+        if at == len(self._waiting):
+            self._shrink(max(self.most_lent, self.lent + size) - size)
+            return self._fresh(size)
+        piece = self._waiting[at]
+        self._take(piece)
+        if piece.size > size:
+            self._wait(_Piece(piece.size - size, piece.block, piece.start + size))
+        return _Piece(size, piece.block, piece.start)
+
+    def _fresh(self, size: int) -> _Piece:
         memory = np.empty(size + ALIGNMENT, np.uint8)
         start = -memory.ctypes.data % ALIGNMENT
-        return memory[start : start + size]
+        self._number += 1
+        self._blocks[self._number] = memory[start : start + size]
+        self.held += size
+        return _Piece(size, self._number, 0)
 
     def _shrink(self, most: int) -> None:
-        """Give waiting memory back, the longest waiting first, until at most `most` is held."""
-        while self._waiting and self.held > most:
-            oldest = min(range(len(self._waiting)), key=lambda i: self._waiting[i][1])
-            self.held -= self._waiting.pop(oldest)[0]
+        """Give whole waiting blocks back until at most `most` is held: the smallest that will do,
+        or else the largest."""
+        whole = [piece for piece in self._waiting if piece.size == self._blocks[piece.block].nbytes]
+        while whole and self.held > most:
+            at = bisect_left(whole, (self.held - most,))
+            piece = whole.pop(min(at, len(whole) - 1))
+            self._take(piece)
+            del self._blocks[piece.block]
+            self.held -= piece.size
 
 
 pool = Pool()

@@ -44,6 +44,7 @@ from numpy import ndarray
 POINTS = {
     4: (0.0, 1.0, -1.0),
     6: (0.0, 0.5**0.5, -(0.5**0.5), 2.0**0.5, -(2.0**0.5)),
+    8: (0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0),
 }
 
 
@@ -57,7 +58,7 @@ class CookToom(NamedTuple):
 
 @cache
 def cook_toom(m: int, r: int) -> CookToom:
-    """A.T, G and B.T of F(m, r), in float64; n = m + r - 1 must be 4 or 6."""
+    """A.T, G and B.T of F(m, r), in float64; n = m + r - 1 must be 4, 6 or 8."""
     n = m + r - 1
     points = POINTS[n]
     G = _values(points, r)

@@ -53,6 +53,7 @@ CASES = [
     MatmulCase("b transposed, tall", (70, 29), (29, 11), "b"),
     MatmulCase("b transposed, one row", (1, 40), (40, 9), "b"),
     MatmulCase("b transposed, deeper than at once", (9, 4100), (4100, 6), "b"),
+    MatmulCase("b transposed, large", (17, 2100), (2100, 2001), "b"),
     MatmulCase("both transposed", (13, 29), (29, 51), "ab"),
     MatmulCase("not contiguous", (13, 29), (29, 51), strided=True),
     MatmulCase("deeper than a panel", (9, 700), (700, 50)),

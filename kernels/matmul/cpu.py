@@ -6,8 +6,9 @@ all its rows of a, which are read where they lie, whatever the strides. Tiles th
 altogether are summed there, those at its edges in a copy.
 
 If the numbers to be summed lie in a row in both operands, as in x @ w.T of a fully connected layer,
-nothing is packed at all. Nor is b if a has few rows: then b is larger than all else and read only
-once or twice.
+nothing is packed at all, unless b is so large that c.T = b.T @ a.T pays, which reads b in order and
+packs a. Nor is b packed if a has few rows: then b is larger than all else and read only once or
+twice.
 
 NumPy's own product would start the threads of its BLAS, which then fight with Numba's; only for
 small products, which it does in the calling thread, it is used, being sooner begun.
@@ -43,6 +44,8 @@ STREAM, STREAM_DEPTH = 512, 16  # columns and rows of b read at once
 DOT_DEPTH = 1024  # of K at once: the rows of a tile fit the first-level cache
 DOT_BLOCK = 32 * DOT_DEPTH  # numbers of a: if it has few rows, more of them are taken
 DOT_MOST_ROWS, DOT_MOST_COLUMNS = 96, 256  # of c in one task: its rows of a fit the second level
+LARGE = 1 << 22  # numbers: more than fit the caches
+LEAST_PACKED = 16  # columns of c.T: fewer would leave half of a panel empty
 LEAST_ROWS = 4 * ROWS  # below that, packing b would take longer than multiplying it
 TASKS, TASK_FLOPS = 32, 4_000_000  # so many tasks, unless they would be smaller than this
 
@@ -68,7 +71,7 @@ def matmul(a: ndarray, b: ndarray) -> ndarray:
     else:
         a, b = a[None], b[None]
     a, b = a if _in_elements(a) else a.copy(), b if _in_elements(b) else b.copy()
-    if a.strides[2] == b.strides[1] == a.itemsize:
+    if a.strides[2] == b.strides[1] == a.itemsize and (M < LEAST_PACKED or K * N < LARGE):
         _multiply_rows(a, b.swapaxes(1, 2), products)
         return c
     if b.strides[2] != b.itemsize and (a.strides[1] == a.itemsize or N > M):

@@ -43,18 +43,39 @@ def test_small_arrays_are_numpys_own(pool):
     assert pool.held == 0
 
 
-def test_a_much_larger_memory_is_kept_for_larger_arrays_while_there_is_room(pool):
-    a, b = pool.empty(floats(12), np.float32), pool.empty(floats(12), np.float32)
+def test_larger_memory_is_lent_in_pieces_that_grow_together_again(pool):
+    whole = pool.empty(floats(12), np.float32)
+    address = whole.ctypes.data
+    del whole
+    parts = [pool.empty(floats(4), np.float32) for _ in range(3)]
+    assert pool.lent == pool.held == 12 * MB
+    assert [part.ctypes.data - address for part in parts] == [0, 4 * MB, 8 * MB]
+    del parts[1]
+    other = pool.empty(floats(6), np.float32)  # larger than the gap
+    assert pool.held == 18 * MB
+    del parts, other
+    whole = pool.empty(floats(12), np.float32)
+    assert whole.ctypes.data == address
+
+
+def test_the_smallest_piece_that_will_do_is_taken(pool):
+    arrays = {size: pool.empty(floats(size), np.float32) for size in (9, 3, 6)}
+    addresses = {size: array.ctypes.data for size, array in arrays.items()}
+    arrays.clear()
+    assert pool.empty(floats(5), np.float32).ctypes.data == addresses[6]
+
+
+def test_a_block_of_which_a_part_is_lent_stays(pool):
+    a = pool.empty(floats(10), np.float32)
     del a
-    small = pool.empty(floats(8), np.float32)
-    assert pool.lent == 24 * MB  # no room for fresh memory: the larger one is taken
-    del small
-    smaller = pool.empty(floats(4), np.float32)
-    assert pool.lent == pool.held == 16 * MB  # it was much too large, and had to go
-    del smaller
-    pool.most_lent += 8 * MB
-    small = pool.empty(floats(8), np.float32)
-    assert pool.lent == b.nbytes + small.nbytes
+    part = pool.empty(floats(2), np.float32)
+    pool.clear()
+    assert pool.held == 10 * MB
+    large = pool.empty(floats(9), np.float32)
+    assert pool.held == 19 * MB
+    del part, large
+    pool.clear()
+    assert pool.held == 0
 
 
 def test_no_more_is_held_than_was_once_lent_at_the_same_time(pool):
@@ -87,11 +108,16 @@ def test_random_lives(steps):
             array, value = living.pop(which)
             assert (array[:: MB // 8] == value).all()
             del array
+        held = pool.held
         array = pool.empty(floats(megabytes), np.float32)
         array[:: MB // 8] = number
         living.append((array, number))
         most = max(most, pool.lent)
-        assert pool.held <= most
+        if pool.held > max(held, most):  # fresh memory, and more than ever: for want of a piece
+            held = pool.held
+            pool.clear()
+            assert pool.held == held  # no whole block was waiting
+            most = pool.most_lent
         assert pool.lent >= sum(a.nbytes for a, _ in living)
     for array, value in living:
         assert (array[:: MB // 8] == value).all()

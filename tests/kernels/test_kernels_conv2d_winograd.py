@@ -9,7 +9,7 @@ from tinynet.kernels.conv2d import cook_toom, winograd
 from tinynet.kernels.conv2d.cases import CASES, Conv2dCase
 from tinynet.kernels.conv2d.dims import Conv2dDims
 
-VARIANTS = [(4, 3), (2, 3), (2, 5)]
+VARIANTS = [(4, 3), (2, 3), (4, 5), (2, 5)]
 both_orders = pytest.mark.parametrize("channels_last", [False, True], ids=["NCHW", "NHWC"])
 
 
@@ -68,28 +68,40 @@ TAKEN += [
     Conv2dCase("not contiguous, larger", (2, 16, 9, 9), (16, 16, 3, 3), padding=1, strided=True),
     Conv2dCase("5x5", (2, 5, 9, 8), (6, 5, 5, 5), padding=2, bias=True),
     Conv2dCase("5x5, whole groups", (2, 16, 12, 12), (32, 16, 5, 5), padding=(0, 1)),
+    Conv2dCase("11x11 stride 4", (2, 3, 24, 37), (20, 3, 11, 11), 4, 2, bias=True),
+    Conv2dCase("5x5 stride 2, not whole", (3, 4, 12, 11), (6, 4, 5, 5), 2, (0, 3)),
+    Conv2dCase("6x6 stride 2, rest of x", (1, 2, 11, 12), (3, 2, 6, 6), 2, strided=True),
     Conv2dCase("5x5, 1 + 1 channel", (1, 1, 5, 7), (1, 1, 5, 5), padding=(3, 4)),
 ]
+
+
+def taps(case):
+    """Of the filters along an axis; strided ones become filters of three."""
+    return case.dims.R if case.dims.stride == (1, 1) else 3
 
 
 EACH = [
     (m, case, dtype)
     for case in TAKEN
-    for m in ((4, 2) if case.dims.R == 3 else (2,))  # F(4, 5) would need eight points
+    for m in (4, 2)
     for dtype in ("float32", "float64")
 ]
 
 
-def slow(m, dtype):  # compiles seven kernels more
-    return [pytest.mark.slow] if (m, dtype) == (2, "float64") else []
+def slow(m, r, dtype):
+    """Each variant and dtype compiles seven kernels more."""
+    fast = [(4, 3, "float32"), (4, 3, "float64"), (2, 3, "float32"), (4, 5, "float32")]
+    return [] if (m, r, dtype) in fast else [pytest.mark.slow]
 
 
 @both_orders
 @pytest.mark.parametrize(
     ("m", "case", "dtype"),
     [
-        pytest.param(*each, marks=slow(each[0], each[2]), id=f"{each[0]}-{each[1].name}-{each[2]}")
-        for each in EACH
+        pytest.param(
+            m, case, dtype, marks=slow(m, taps(case), dtype), id=f"{m}-{case.name}-{dtype}"
+        )
+        for m, case, dtype in EACH
     ],
 )
 def test_agrees_with_the_definition(m, case, dtype, channels_last, monkeypatch):
@@ -100,15 +112,17 @@ def test_agrees_with_the_definition(m, case, dtype, channels_last, monkeypatch):
     exact = [None if a is None else a.astype(np.float64) for a in (x, w, bias, dy)]
     wanted = run("im2col", *exact, case.dims)
     sizes = run("im2col", *(None if a is None else abs(a) for a in exact), case.dims)
-    error = winograd.ERRORS[m, case.dims.R] * np.finfo(dtype).eps
+    error = winograd.ERRORS[m, taps(case)] * np.finfo(dtype).eps
     for name, got in run("winograd", x, w, bias, dy, case.dims).items():
         assert got.dtype == dtype
         assert got.shape == wanted[name].shape
         assert abs(got - wanted[name]).max(initial=0) <= error * sizes[name].max(initial=0), name
 
 
-@pytest.mark.parametrize(("m", "r"), VARIANTS)
-@pytest.mark.parametrize("size", [(2, 64, 30, 64), (2, 192, 13, 128)])
+@pytest.mark.parametrize(
+    ("m", "r"), [pytest.param(*each, marks=slow(*each, "float32")) for each in VARIANTS]
+)
+@pytest.mark.parametrize("size", [(2, 64, 30, 64), (2, 192, 13, 128), (8, 16, 60, 16)])
 def test_stated_error(m, r, size, monkeypatch):
     """Normal numbers: relative to the largest result, not to a sum of absolute values."""
     monkeypatch.setattr(winograd, "tile_size", lambda dims: m)
