@@ -61,13 +61,14 @@ ALGORITHMS = {
         "naive": "conv2d.naive",
         "im2col": "conv2d.reference",
         "im2col_tiled": "conv2d.im2col_tiled",
+        "im2row": "conv2d.im2row",
         "direct": "conv2d.direct",
         "winograd": "conv2d.winograd",
         "fft": "conv2d.fft",
     },
 }
 # Algorithms beside the backend's own that Numba compiles.
-COMPILED = frozenset({"conv2d.direct", "conv2d.im2col_tiled", "conv2d.winograd"})
+COMPILED = frozenset({"conv2d.direct", "conv2d.im2col_tiled", "conv2d.im2row", "conv2d.winograd"})
 
 # The same for CUDA. Their functions are in the family's cuda.py, in a table
 # ALGORITHMS = {"naive": {"forward": ..., ...}, ...}; what a step leaves out, `auto` does.

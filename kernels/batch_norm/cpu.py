@@ -55,19 +55,43 @@ def normalize(
     eps: float,
 ) -> ndarray:
     """y like x with statistics from elsewhere, such as running averages in evaluation."""
+    return _normalize(x, mean, var, weight, bias, eps, 0)
+
+
+def normalize_relu(
+    x: ndarray,
+    mean: ndarray,
+    var: ndarray,
+    weight: ndarray | None,
+    bias: ndarray | None,
+    *,
+    eps: float,
+) -> ndarray:
+    """max(y, 0) of what `normalize` gives, in the same pass."""
+    return _normalize(x, mean, var, weight, bias, eps, 1)
+
+
+def _normalize(
+    x: ndarray,
+    mean: ndarray,
+    var: ndarray,
+    weight: ndarray | None,
+    bias: ndarray | None,
+    eps: float,
+    relu: int,
+) -> ndarray:
     in_rows, inner = _order(x)
     x, mean, var, weight, bias = jit.dense(to_memory(x, inner), mean, var, weight, bias)
     y = buffers.empty_like(x)
     C = x.shape[-1 if inner else 1]
     if x.size:
-        weight, bias = _filled(weight, 1, C, x), _filled(bias, 0, C, x)
+        numbers = _filled(weight, 1, C, x), _filled(bias, 0, C, x), mean, var, eps, relu
         if in_rows:
-            scale = weight / np.sqrt(var.astype(np.float64) + eps)
-            _apply_rows(x, y, mean.astype(np.float64), scale, bias)
+            rows = x.reshape(-1, C), y.reshape(-1, C)
+            tasks, count = _row_tasks(rows[0])
+            _normalize_rows_task(tasks, *rows, *numbers, count, nanoseconds=x.size / 4)
         else:
-            _normalize_task(
-                C, _channels(x), _channels(y), weight, bias, mean, var, eps, nanoseconds=x.size
-            )
+            _normalize_task(C, _channels(x), _channels(y), *numbers, nanoseconds=x.size)
     return from_memory(y, inner)
 
 
@@ -214,6 +238,18 @@ def _apply_rows_task(task, x, y, center, scale, shift, rows):
             y[i, c] = (x[i, c] - center[c]) * scale[c] + shift[c]
 
 
+@jit.kernel(lambda T: (T[:, ::1], T[:, ::1], T[::1], T[::1], T[::1], T[::1], float64, int64, int64))
+def _normalize_rows_task(task, x, y, weight, bias, mean, var, eps, relu, rows):
+    C = x.shape[1]
+    scale = np.empty(C, x.dtype)
+    for c in range(C):
+        scale[c] = weight[c] / np.sqrt(float64(var[c]) + eps)
+    for i in range(task * rows, min((task + 1) * rows, len(x))):
+        for c in range(C):
+            value = (x[i, c] - mean[c]) * scale[c] + bias[c]
+            y[i, c] = 0 if relu and value <= 0 else value
+
+
 @jit.kernel(lambda T: (T[:, ::1], T[:, ::1], T[::1], float64[:, :, ::1], int64))
 def _gradient_sums_task(task, x, dy, center, sums, rows):
     """sums[task]: of dy, of dy times the deviation from center, and of that deviation."""
@@ -272,14 +308,15 @@ def _forward_task(c, x, y, weight, bias, mean, var, eps):
             y[n, c, i] = _centered(x[n, c, i], center, offset) * scale + bias[c]
 
 
-@jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], T[::1], T[::1], T[::1], T[::1], float64))
-def _normalize_task(c, x, y, weight, bias, mean, var, eps):
+@jit.kernel(lambda T: (T[:, :, ::1], T[:, :, ::1], T[::1], T[::1], T[::1], T[::1], float64, int64))
+def _normalize_task(c, x, y, weight, bias, mean, var, eps, relu):
     N, _, L = x.shape
     center = float64(mean[c])
     scale = weight[c] / np.sqrt(float64(var[c]) + eps)
     for n in range(N):
         for i in range(L):
-            y[n, c, i] = (x[n, c, i] - center) * scale + bias[c]
+            value = (x[n, c, i] - center) * scale + bias[c]
+            y[n, c, i] = 0 if relu and value <= 0 else value
 
 
 @jit.kernel(

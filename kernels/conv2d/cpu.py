@@ -1,5 +1,6 @@
 """Convolution on the CPU: for every shape and direction the algorithm that `plan.py` chooses."""
 
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -26,5 +27,6 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     return _algorithm(dims, "grad_weight", dy.dtype).grad_weight(dy, x, dims=dims)
 
 
+@lru_cache(maxsize=4096)
 def _algorithm(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Any:
     return import_module(f".{choose(dims, direction, dtype).algorithm}", __package__)

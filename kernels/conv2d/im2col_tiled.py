@@ -24,6 +24,7 @@ depends on the shape alone, and the chunks' results are added in order.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ def forward(x: ndarray, w: ndarray, bias: ndarray | None, *, dims: Conv2dDims) -
     window = dims.C // dims.groups * dims.R * dims.S
     filters = w.reshape(dims.groups, dims.K // dims.groups, window)
     start = (-dims.padding[0], -dims.padding[1])
-    _correlate(x, filters, bias, y, taps=_Taps.of(_positions(dims), dims.stride), start=start)
+    _correlate(x, filters, bias, y, taps=_window(dims), start=start)
     return y
 
 
@@ -89,16 +90,16 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     block = even_split(channels, WEIGHT_CHANNELS)
     blocks = -(-channels // block)
     chunks = min(dims.N * -(-dims.P // rows), -(-TASKS // (dims.groups * blocks)))
-    taps = _Taps.of(_positions(dims), dims.stride)
+    taps = _window(dims)
     start = (-dims.padding[0], -dims.padding[1])
-    plan, starts = taps.plan(start, rows, dims.Q, block, x.dtype)
+    plan, starts, phases = _plan(taps, start, rows, dims.Q, block, x.dtype)
     # The sums are kept as (C taps, K), filters innermost, in whole tiles.
     height, width = round_up(block * positions, ROWS), round_up(filters, plan.lanes)
     # Zeros, because the last tiles are not written to their ends.
     sums = np.zeros((chunks, dims.groups * blocks, height, width), x.dtype)
     tasks = chunks * dims.groups * blocks
     work = dims.flops / 2 / MULTIPLICATIONS
-    _sum_weights_task(tasks, x, dy, sums, taps.phases, starts, plan, dims.groups, nanoseconds=work)
+    _sum_weights_task(tasks, x, dy, sums, phases, starts, plan, dims.groups, nanoseconds=work)
     total = sums[0] if chunks == 1 else sums.sum(axis=0)  # chunk after chunk, in order
     total = total[:, : block * positions, :filters]
     total = total.reshape(dims.groups, blocks * block, positions, filters)[:, :channels]
@@ -113,7 +114,9 @@ def refuses(dims: Conv2dDims) -> None:
 def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimate:
     """Multiplications at 32 in a nanosecond, and making the columns, which is as 12 filters more.
 
-    Few filters read their columns off the grid, in whole tiles of filters and of outputs.
+    Few filters read their columns off the grid, in whole tiles of filters and of outputs; others
+    compute the grid's nonsense too, and take 0.4 ns for each weight, read a piece at a time. To
+    bring the weights' gradients into order takes 4 ns each.
     It wants images as (N, C, H, W), so they are turned if the rest of a network has them otherwise.
     """
     channels, filters = dims.C // dims.groups, dims.K // dims.groups
@@ -125,18 +128,23 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
         "grad_input": filters * dims.R * dims.S,
         "grad_weight": dims.N * dims.P * dims.Q,
     }[direction]
-    if direction != "grad_weight" and made <= FEW:
-        pixels, columns = dims.N * dims.P * dims.Q, dims.Q
-        if direction == "grad_input":
-            pixels = dims.N * dims.H * dims.W // math.prod(dims.stride)
-            columns = -(-dims.W // dims.stride[1])
+    rows, columns, pixels = dims.P, dims.Q, dims.N * dims.P * dims.Q
+    if direction == "grad_input":
+        rows, columns = -(-dims.H // dims.stride[0]), -(-dims.W // dims.stride[1])
+        pixels = dims.N * dims.H * dims.W // math.prod(dims.stride)
+    reach = -(-(dims.S - 1) * dims.dilation[1] // dims.stride[1])
+    if direction == "grad_weight":
+        products = multiplications / 32 * (1 + 12 / max(1, made))
+        products += 4 * dims.K * channels * dims.R * dims.S
+    elif made <= FEW:
         panel = VECTORS * lanes(dtype)
-        reach = -(-(dims.S - 1) * dims.dilation[1] // dims.stride[1])
         taken = columns + reach if columns < panel else round_up(columns, panel)
         multiplications = pixels * terms * dims.groups * round_up(made, ROWS) * taken // columns
         products = multiplications / 36
     else:
-        products = multiplications / 32 * (1 + 12 / max(1, made))
+        taken = round_up((rows - 1) * (columns + reach) + columns, lanes(dtype))
+        products = multiplications / 32 * (1 + 12 / made) * taken / (rows * columns)
+        products += 0.4 * made * dims.groups * terms
     return Estimate(
         variant="",
         multiplications=multiplications,
@@ -144,12 +152,6 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
         workspace=TILE_ROWS * VECTORS * BYTES,
         error=summed(terms, dtype),
     )
-
-
-def _positions(dims: Conv2dDims) -> list[tuple[int, int]]:
-    """How far filter position (r, s) lies from (0, 0), in pixels, in reading order."""
-    rows, columns = dims.dilation
-    return [(r * rows, s * columns) for r, s in np.ndindex(dims.R, dims.S)]
 
 
 class _Plan(NamedTuple):
@@ -172,8 +174,8 @@ class _Taps(NamedTuple):
     """Filter positions as places on the grid: which phase plane, how many rows and columns on."""
 
     stride: tuple[int, int]
-    phases: ndarray  # (planes, 2): the phase in rows and columns that each plane holds
-    shifts: ndarray  # (taps, 3): plane, rows down, columns right
+    phases: tuple[tuple[int, int], ...]  # in rows and columns, that each plane holds
+    shifts: tuple[tuple[int, int, int], ...]  # of each tap: plane, rows down, columns right
 
     @staticmethod
     def of(positions: Sequence[tuple[int, int]], stride: tuple[int, int]) -> "_Taps":
@@ -181,21 +183,37 @@ class _Taps(NamedTuple):
         u, v = stride
         phases = sorted({(i % u, j % v) for i, j in positions})
         shifts = [(phases.index((i % u, j % v)), i // u, j // v) for i, j in positions]
-        return _Taps(stride, np.array(phases), np.array(shifts))
+        return _Taps(stride, tuple(phases), tuple(shifts))
 
-    def plan(
-        self, start: tuple[int, int], rows: int, columns: int, channels: int, dtype: np.dtype
-    ) -> tuple[_Plan, ndarray]:
-        """The plan for tasks of this size, and `start` (channels, taps) of each row of columns."""
-        _, down, right = self.shifts.max(axis=0)
-        grid_rows, width = int(rows + down), int(columns + right)
-        planes = np.arange(channels)[:, None] * len(self.phases) + self.shifts[:, 0]
-        starts = (planes * grid_rows + self.shifts[:, 1]) * width + self.shifts[:, 2]
-        taps = len(self.shifts)
-        plan = _Plan(
-            *self.stride, *start, rows, columns, channels, grid_rows, width, taps, lanes(dtype)
-        )
-        return plan, starts.ravel()
+
+@lru_cache(maxsize=256)  # a network asks for the same few again and again
+def _plan(
+    taps: _Taps,
+    start: tuple[int, int],
+    rows: int,
+    columns: int,
+    channels: int,
+    dtype: np.dtype,
+) -> tuple[_Plan, ndarray, ndarray]:
+    """The plan for tasks of this size, `start` (channels, taps) of each row of columns, and the
+    phases (planes, 2)."""
+    shifts, phases = np.array(taps.shifts), np.array(taps.phases)
+    _, down, right = shifts.max(axis=0)
+    grid_rows, width = int(rows + down), int(columns + right)
+    planes = np.arange(channels)[:, None] * len(phases) + shifts[:, 0]
+    starts = (planes * grid_rows + shifts[:, 1]) * width + shifts[:, 2]
+    plan = _Plan(
+        *taps.stride, *start, rows, columns, channels, grid_rows, width, len(shifts), lanes(dtype)
+    )
+    return plan, starts.ravel(), phases
+
+
+@lru_cache(maxsize=256)
+def _window(dims: Conv2dDims) -> _Taps:
+    """The whole filter's taps: filter position (r, s) lies dilation (r, s) pixels from (0, 0)."""
+    rows, columns = dims.dilation
+    positions = [(r * rows, s * columns) for r, s in np.ndindex(dims.R, dims.S)]
+    return _Taps.of(positions, dims.stride)
 
 
 def _phases(taps: int, dilation: int, stride: int, padding: int) -> list[tuple]:
@@ -239,16 +257,16 @@ def _correlate(
     depth = max(2 * ROWS, min(TASK_SUMS // (rows * columns), filters * tasks // TASKS))
     depth = round_up(even_split(filters, depth), ROWS)
     channels = x.shape[1] // groups
-    plan, starts = taps.plan(start, rows, columns, channels, x.dtype)
+    plan, starts, phases = _plan(taps, start, rows, columns, channels, x.dtype)
     grid = channels * len(taps.phases) * plan.grid_rows * plan.width * x.itemsize
     if depth > FEW or grid > GRID:
         channels = even_split(channels, max(1, TILE_ROWS // len(taps.shifts)))
-        plan, starts = taps.plan(start, rows, columns, channels, x.dtype)
+        plan, starts, phases = _plan(taps, start, rows, columns, channels, x.dtype)
     if bias is None:
         bias = np.zeros(groups * filters, x.dtype)
     tasks *= -(-filters // depth)
     work = y.size * w.shape[2] / MULTIPLICATIONS
-    _correlate_task(tasks, x, w, bias, y, taps.phases, starts, plan, depth, nanoseconds=work)
+    _correlate_task(tasks, x, w, bias, y, phases, starts, plan, depth, nanoseconds=work)
 
 
 @jit.kernel(

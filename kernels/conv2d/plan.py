@@ -18,7 +18,7 @@ from .. import precision
 from .dims import Conv2dDims
 from .estimate import DIRECTIONS, Choice, Direction, Estimate, chosen
 
-CANDIDATES = ("winograd", "direct", "im2col_tiled")
+CANDIDATES = ("winograd", "direct", "im2col_tiled", "im2row")
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ def _correlate(
     tiles = N * rows * columns
     work = variant.points * tiles * C * K / MULTIPLICATIONS
 
-    u_stride = groups * panels * width * width
+    u_stride = _apart(groups * panels * width * width, x.dtype)
     U = buffers.empty((variant.points * u_stride,), x.dtype)
     blocks = -(-groups * width // FILTER_TASK)
     taps = variant.r**2
@@ -270,7 +270,7 @@ def _sum_weights(
     V = buffers.empty((variant.points * v_stride,), x.dtype)
     D = buffers.empty((variant.points * d_stride,), x.dtype)
     height = round_up(C, ROWS)
-    u_stride = panels * height * width
+    u_stride = _apart(panels * height * width, x.dtype)
     dU = buffers.empty((variant.points * u_stride,), x.dtype)
     chunks = min(panels, -(-TASKS // variant.points))
     for first in range(0, tiles, most):
@@ -295,11 +295,18 @@ def _blocks(
     """(tiles of a block, numbers in one group of them, and in all groups of one position)."""
     most = BLOCK_BYTES // (variant.points * sum(groups) * width * dtype.itemsize)
     most = round_up(even_split(tiles, max(8 * ROWS, most)), ROWS)
-    # The n^2 positions are written side by side. At a distance that is a power of two they would
-    # all fall into the same few places of the cache: take an odd number of its lines.
+    plane = round_up(most * width, 64 // dtype.itemsize)
+    return most, plane, [_apart(count * plane, dtype) for count in groups]
+
+
+def _apart(size: int, dtype: np.dtype) -> int:
+    """From one of the n^2 positions to the next, for `size` numbers in each.
+
+    They are written side by side. At a distance that is a power of two they would all fall into the
+    same few places of the cache: it is an odd number of its lines.
+    """
     line = 64 // dtype.itemsize
-    plane = round_up(most * width, line)
-    return most, plane, [((count * plane // line) | 1) * line for count in groups]
+    return (-(-size // line) | 1) * line
 
 
 @jit.kernel(lambda T: (T[::1],) * 3 + (int64,) * 9)

@@ -6,7 +6,8 @@ some planes, or, channels innermost, some rows of an image: of y forward, of dx 
 Of a winner its number r S + s in the window is kept, one byte: `offset`.
 """
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import int64, types, uint8
@@ -54,10 +55,12 @@ def max_forward(x: ndarray, *, dims: Pool2dDims) -> tuple[ndarray, ndarray]:
     offset = _empty(dims.y_shape, np.uint8, inner)
     if inner:
         tasks, window = _row_tasks(dims, dims.P)
-        _max_rows_task(tasks, x, y, offset, window)
+        _max_rows_task(tasks, x, y, offset, window, nanoseconds=x.size / 2)
     else:
         tasks, window = _plane_tasks(dims)
-        _max_planes_task(tasks, _planes(x), _planes(y), _planes(offset), window)
+        _max_planes_task(
+            tasks, _planes(x), _planes(y), _planes(offset), window, nanoseconds=x.size / 2
+        )
     return from_memory(y, inner), from_memory(offset, inner)
 
 
@@ -71,10 +74,12 @@ def max_backward(dy: ndarray, offset: ndarray, *, dims: Pool2dDims) -> ndarray:
     dx = _empty(dims.x_shape, dy.dtype, inner)
     if inner:
         tasks, window = _row_tasks(dims, dims.H)
-        _scatter_rows_task(tasks, dy, offset, dx, window)
+        _scatter_rows_task(tasks, dy, offset, dx, window, nanoseconds=dx.size / 2)
     else:
         tasks, window = _plane_tasks(dims)
-        _scatter_planes_task(tasks, _planes(dy), _planes(offset), _planes(dx), window)
+        _scatter_planes_task(
+            tasks, _planes(dy), _planes(offset), _planes(dx), window, nanoseconds=dx.size / 2
+        )
     return from_memory(dx, inner)
 
 
@@ -104,13 +109,13 @@ def avg_forward(
     inner = channels_innermost(x)
     (x,) = jit.dense(to_memory(x, inner))
     y = _empty(dims.y_shape, x.dtype, inner)
-    count = divisors(dims, count_include_pad=count_include_pad, divisor_override=divisor_override)
+    count = _divisors(dims, count_include_pad, divisor_override, x.dtype)
     if inner:
         tasks, window = _row_tasks(dims, dims.P)
-        _mean_rows_task(tasks, x, y, count.astype(x.dtype), window)
+        _mean_rows_task(tasks, x, y, count, window, nanoseconds=x.size / 2)
     else:
         tasks, window = _plane_tasks(dims)
-        _mean_planes_task(tasks, _planes(x), _planes(y), count.astype(x.dtype), window)
+        _mean_planes_task(tasks, _planes(x), _planes(y), count, window, nanoseconds=x.size / 2)
     return from_memory(y, inner)
 
 
@@ -125,14 +130,19 @@ def avg_backward(
     inner = channels_innermost(dy)
     (dy,) = jit.dense(to_memory(dy, inner))
     dx = _empty(dims.x_shape, dy.dtype, inner)
-    count = divisors(dims, count_include_pad=count_include_pad, divisor_override=divisor_override)
+    count = _divisors(dims, count_include_pad, divisor_override, dy.dtype)
     if inner:
         tasks, window = _row_tasks(dims, dims.H)
-        _spread_rows_task(tasks, dy, dx, count.astype(dy.dtype), window)
+        _spread_rows_task(tasks, dy, dx, count, window, nanoseconds=dx.size / 2)
     else:
         tasks, window = _plane_tasks(dims)
-        _spread_planes_task(tasks, _planes(dy), _planes(dx), count.astype(dy.dtype), window)
+        _spread_planes_task(tasks, _planes(dy), _planes(dx), count, window, nanoseconds=dx.size / 2)
     return from_memory(dx, inner)
+
+
+@lru_cache(maxsize=256)  # a network asks for the same few again and again
+def _divisors(dims: Pool2dDims, include_pad: bool, override: int | None, dtype: Any) -> ndarray:
+    return divisors(dims, count_include_pad=include_pad, divisor_override=override).astype(dtype)
 
 
 def _empty(shape: tuple[int, int, int, int], dtype: np.typing.DTypeLike, inner: bool) -> ndarray:

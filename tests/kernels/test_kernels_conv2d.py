@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tinynet.kernels as kernels
-from tinynet.kernels.conv2d import direct, im2col_tiled
+from tinynet.kernels.conv2d import direct, im2col_tiled, im2row
 from tinynet.kernels.conv2d.cases import CASES, Conv2dCase
 from tinynet.kernels.conv2d.dims import Conv2dDims
 from tinynet.kernels.conv2d.estimate import DIRECTIONS
@@ -9,7 +9,7 @@ from tinynet.kernels.conv2d.plan import choose, conv2d_plan
 from tinynet.kernels.errors import ShapeError
 
 SMALLER = [case for case in CASES if case.size != "large"]
-ALGORITHMS = ("naive", "im2col", "im2col_tiled", "direct", "auto")
+ALGORITHMS = ("naive", "im2col", "im2col_tiled", "im2row", "direct", "auto")
 DTYPES = ("float32", "float64")
 
 
@@ -120,7 +120,7 @@ def test_whole_lattice_of_geometry():
                         case = Conv2dCase("", x, w, stride, padding, dilation, groups)
                         arrays = case.arrays("float64")
                         wanted = run(case, "im2col", *arrays)
-                        for algorithm in ("im2col_tiled", "direct"):
+                        for algorithm in ("im2col_tiled", "im2row", "direct"):
                             if not taken(case, algorithm):
                                 continue
                             for name, got in run(case, algorithm, *arrays).items():
@@ -130,7 +130,7 @@ def test_whole_lattice_of_geometry():
                                 )  # fmt: skip
 
 
-@pytest.mark.parametrize("algorithm", ["im2col_tiled", "direct"])
+@pytest.mark.parametrize("algorithm", ["im2col_tiled", "im2row", "direct"])
 def test_infinities_and_nan_stay_where_they_belong(algorithm):
     """What lies outside an output's window must not reach it, not even times zero."""
     x = np.ones((1, 1, 6, 7), np.float32)
@@ -213,6 +213,7 @@ def test_the_plan_is_what_auto_does():
         "winograd": Conv2dCase("", (8, 32, 14, 14), (48, 32, 3, 3), padding=1),
         "direct": Conv2dCase("", (2, 32, 14, 14), (48, 32, 1, 1)),
         "im2col_tiled": Conv2dCase("", (2, 4, 9, 9), (6, 2, 3, 3), dilation=2, groups=2),
+        "im2row": Conv2dCase("", (1, 96, 4, 4), (64, 96, 3, 3), padding=1),
     }
     for algorithm, case in cases.items():
         x, w, bias, dy = case.arrays("float32")
@@ -236,7 +237,7 @@ def test_the_plan_is_what_auto_does():
     assert "winograd needs stride 1, but the stride is (2, 2)" in strided.why
 
 
-@pytest.mark.parametrize("algorithm", ["im2col_tiled", "direct"])
+@pytest.mark.parametrize("algorithm", ["im2col_tiled", "im2row", "direct"])
 def test_expected_error(algorithm):
     """The plan's `error` bounds what is measured, and is not twenty times too large."""
     case = Conv2dCase("", (4, 48, 20, 20), (40, 48, 3, 3), padding=1)
@@ -244,9 +245,8 @@ def test_expected_error(algorithm):
     exact = run(case, "im2col", x.astype(float), w.astype(float), None, dy.astype(float))
     got = run(case, algorithm, x, w, None, dy)
     for direction in DIRECTIONS:
-        expected = {"im2col_tiled": im2col_tiled, "direct": direct}[algorithm].estimate(
-            case.dims, direction, np.dtype(np.float32)
-        )
+        module = {"im2col_tiled": im2col_tiled, "im2row": im2row, "direct": direct}[algorithm]
+        expected = module.estimate(case.dims, direction, np.dtype(np.float32))
         error = abs(got[direction] - exact[direction]).max() / abs(exact[direction]).max()
         assert expected.error / 20 < error <= expected.error
 

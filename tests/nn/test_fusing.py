@@ -1,4 +1,4 @@
-"""A Conv2d and the ReLU behind it in one pass: the same numbers, and nobody notices."""
+"""A Conv2d or a BatchNorm2d and the ReLU behind it in one pass: the same numbers, unnoticed."""
 
 import numpy as np
 import pytest
@@ -99,3 +99,37 @@ def test_nothing_is_remembered_twice():
         names.append(node.name())
         node = node.next_functions[0][0]
     assert names[:2] == ["ReluBackward0", "Conv2dBackward0"]
+
+
+def normalised(**options):
+    tinynet.manual_seed(0)
+    net = nn.Sequential(nn.BatchNorm2d(2), nn.ReLU(**options), nn.BatchNorm2d(2, affine=False))
+    net(tinynet.randn(3, 2, 5, 5) + 1)  # statistics
+    return net.eval()
+
+
+@pytest.mark.parametrize("order", [tinynet.contiguous_format, tinynet.channels_last])
+@pytest.mark.parametrize("backend", ["reference", "cpu", "cuda-host"])
+def test_batch_norm_in_evaluation(backend, order, monkeypatch):
+    """The same bits, NaN too, and gradients."""
+    tinynet.manual_seed(1)
+    x = tinynet.randn(3, 2, 6, 5).contiguous(memory_format=order)
+    x[0, 0, 0, 0] = float("nan")
+    with kernels.use(backend):
+        fused = run(normalised(), x)
+        monkeypatch.setattr(nn.Sequential, "fuses", False)
+        for one, other in zip(fused, run(normalised(), x), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert (fused[0] == fused[0]).mean() > 0.9
+
+
+def test_batch_norm_only_in_evaluation(monkeypatch):
+    x = tinynet.randn(2, 2, 8, 8)
+    assert calls_of(normalised(), monkeypatch, x) == 0
+    assert calls_of(normalised().train(), monkeypatch, x) == 1
+    net = normalised()
+    net[0].register_forward_hook(lambda m, args, y: None)
+    assert calls_of(net, monkeypatch, x) == 1
+    with pytest.raises(ShapeError, match="Make num_features of the layer 3") as error:
+        nn.Sequential(nn.BatchNorm2d(2), nn.ReLU()).eval()(tinynet.zeros(1, 3, 2, 2))
+    assert str(error.value).startswith("0: batch_norm: ")

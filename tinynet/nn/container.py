@@ -107,10 +107,11 @@ class Sequential(_Indexed):
     Sequential(a, b, c) names them "0", "1", "2"; Sequential(OrderedDict(...)) keeps the names.
 
     Where nobody can see what is between them (no hook, no trace), a Conv2d and the ReLU behind it
-    are one pass, and ReLU then MaxPool2d is computed as MaxPool2d then ReLU. Neither the value nor
-    a gradient differs in a bit, since ReLU changes no order, and where the largest of a window is
-    not positive no gradient passes either way; but ReLU and its gradient go over a quarter of the
-    numbers. `Sequential.fuses = False` calls every module by itself.
+    are one pass, as are a BatchNorm2d in evaluation and its ReLU, and ReLU then MaxPool2d is
+    computed as MaxPool2d then ReLU. Neither the value nor a gradient differs in a bit, since ReLU
+    changes no order, and where the largest of a window is not positive no gradient passes either
+    way; but ReLU and its gradient go over a quarter of the numbers. `Sequential.fuses = False`
+    calls every module by itself.
     """
 
     fuses = True
@@ -181,12 +182,12 @@ def _pools_first(before: Any, relu: Any, pool: Any) -> bool:
     )
 
 
-def _rectifies(convolution: Any, relu: Any) -> bool:
-    """True if nobody can tell that this convolution and this ReLU are one pass."""
+def _rectifies(module: Any, relu: Any) -> bool:
+    """True if nobody can tell that this module and this ReLU are one pass, and it can be one."""
     return (
-        type(convolution) is Conv2d
-        and type(relu) is ReLU
-        and not (_watched(convolution) or _watched(relu))
+        type(relu) is ReLU
+        and (type(module) is Conv2d or (type(module) is BatchNorm2d and not module.training))
+        and not (_watched(module) or _watched(relu))
     )
 
 
@@ -202,11 +203,11 @@ def _watched(module: Module) -> bool:
     )
 
 
-def _rectified(convolution: Conv2d, input: Any) -> Any:
+def _rectified(module: Conv2d | BatchNorm2d, input: Any) -> Any:
     try:
-        return convolution.forward_relu(input)
+        return module.forward_relu(input)
     except ShapeError as error:
-        convolution._add_path(error)
+        module._add_path(error)
         raise
 
 

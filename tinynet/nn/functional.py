@@ -593,6 +593,24 @@ def batch_norm(
     In training with the batch's statistics (biased variance), which then move the running ones
     (unbiased variance) by `momentum`; otherwise with the running ones.
     """
+    return _batch_norm(
+        input, running_mean, running_var, weight, bias, training, momentum, eps, rectified=False
+    )
+
+
+def _batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    *,
+    rectified: bool,
+) -> Tensor:
+    """`batch_norm`, or with `rectified` relu of it, in evaluation in one pass over y."""
     _same_dtype("batch_norm", input, weight=weight, bias=bias)
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: x must be (N, C, ...), but is {tuple(input.shape)}")
@@ -611,7 +629,10 @@ def batch_norm(
                 "Expected running_mean and running_var to be defined when training=False"
             )
         _same_dtype("batch_norm", input, running_mean=running_mean, running_var=running_var)
-        return normalization.normalize(input, weight, bias, running_mean, running_var, eps=eps)
+        y = normalization.normalize(
+            input, weight, bias, running_mean, running_var, eps=eps, rectified=rectified
+        )
+        return activation.rectified(y) if rectified else y
     count = input.numel() // max(channels, 1)
     if count == 1:
         raise ValueError(
@@ -619,13 +640,12 @@ def batch_norm(
             f"{tuple(input.shape)}: one value has no variance. Use a larger batch, or eval()."
         )
     y, mean, var = normalization.batch_norm(input, weight, bias, eps=eps)
-    if count == 0:
-        return y  # no values: the running statistics stay
-    with no_grad():
-        for running, new in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
-            if running is not None:
-                running.mul_(1 - momentum).add_(new * momentum)
-    return y
+    if count:  # else no values: the running statistics stay
+        with no_grad():
+            for running, new in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
+                if running is not None:
+                    running.mul_(1 - momentum).add_(new * momentum)
+    return activation.relu(y) if rectified else y
 
 
 def layer_norm(

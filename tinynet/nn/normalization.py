@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ..ops import creation
@@ -106,6 +107,9 @@ class _BatchNorm(_Norm):
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        return self._run(F.batch_norm, input)
+
+    def _run(self, normalize: Callable[..., Tensor], input: Tensor) -> Tensor:
         self._check_input_dim(input)
         momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:
@@ -114,7 +118,7 @@ class _BatchNorm(_Norm):
                 momentum = 1 / float(self.num_batches_tracked)
         update = self.training and self.track_running_stats
         use_batch = self.training or self.running_mean is None
-        return F.batch_norm(
+        return normalize(
             input,
             self.running_mean if update or not use_batch else None,
             self.running_var if update or not use_batch else None,
@@ -136,6 +140,10 @@ class BatchNorm1d(_BatchNorm):
 
 class BatchNorm2d(_BatchNorm):
     """`_BatchNorm` of x (N, C, H, W)."""
+
+    def forward_relu(self, input: Tensor) -> Tensor:
+        """relu(y), in evaluation in one pass over y where the kernels can."""
+        return self._run(partial(F._batch_norm, rectified=True), input)
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() != 4:

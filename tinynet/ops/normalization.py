@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import tinynet.kernels as kernels
 
 from ..autograd import layout
+from ..autograd.mode import mode
 from ..autograd.tape import differentiable, wrap
 from ..device import xp_of
 
@@ -99,11 +100,22 @@ def batch_norm_backward(
 
 @differentiable
 def normalize(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, var: Tensor, *, eps: float
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor,
+    var: Tensor,
+    *,
+    eps: float,
+    rectified: bool = False,
 ) -> Any:
-    """y = (x - mean) * r * weight + bias with given statistics, which get no gradient."""
-    backend = kernels.of(x.array).batch_norm
-    y = backend.normalize(
+    """y = (x - mean) * r * weight + bias with given statistics, which get no gradient.
+
+    With `rectified` y is max(y, 0) already, and `activation.rectified`, which has the derivative of
+    that, must follow.
+    """
+    y = (_normalized_relu if rectified else _normalized)(
+        kernels.of(x.array).batch_norm,
         x.array,
         mean.array,
         var.array,
@@ -111,6 +123,8 @@ def normalize(
         None if bias is None else bias.array,
         eps=eps,
     )
+    if not mode.enabled:
+        return layout.kept(y, x), ()
     ndim = x.ndim
     shape = (1, -1) + (1,) * (ndim - 2)
     r = (1 / xp_of(x.array).sqrt(var.array + eps)).astype(x.array.dtype).reshape(shape)
@@ -129,6 +143,18 @@ def normalize(
         None,
         None,
     )
+
+
+def _normalized(backend: Any, *arrays: Any, eps: float) -> Any:
+    return backend.normalize(*arrays, eps=eps)
+
+
+def _normalized_relu(backend: Any, *arrays: Any, eps: float) -> Any:
+    """In one pass over y where the kernels can, else in the same memory."""
+    if hasattr(backend, "normalize_relu"):
+        return backend.normalize_relu(*arrays, eps=eps)
+    y = backend.normalize(*arrays, eps=eps)
+    return kernels.of(y).activation.relu(y, y)
 
 
 @differentiable

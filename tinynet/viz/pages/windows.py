@@ -119,6 +119,7 @@ ABOUT = {
     "naive": "seven nested loops, the definition",
     "im2col": "every window a column, then one matrix product",
     "im2col_tiled": "the same, a few columns at a time, so that they stay in the cache",
+    "im2row": "every window a row, beside the filters where they lie",
     "direct": "loops over blocks of outputs that stay in registers, nothing laid out",
     "winograd": "tiles transformed, so that a product yields several outputs",
     "fft": "a product of spectra",
