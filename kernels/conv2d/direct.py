@@ -8,7 +8,8 @@ of x that lie side by side. So an output pixel is a sum over R runs,
 where x_line(h) is line h - padding of image n, W C numbers: a row of a matrix product whose left
 side is x itself. Rows may start anywhere (pixels), and two loops, over r and j, walk the sum.
 Nothing is copied but the lines of x that need padding, once per task. The sum is taken in pieces
-whose panel of w fits the first-level cache.
+whose panel of w fits the first-level cache. As every number of x is read by itself, a few channels
+may as well lie in planes, (N, C, H, W): images are not turned for that.
 
 grad_input is such a correlation too. Of the input pixels h = p u + r - padding, those of one phase,
 (h + padding) mod u, meet only the filter rows r of that phase, and over these dx is a correlation
@@ -40,6 +41,7 @@ WEIGHT_PIXELS = 192  # outputs whose dy is packed at once in grad_weight
 CHUNK_BYTES = 4 << 20  # of the sums of all chunks in grad_weight, unless one is larger
 MULTIPLICATIONS = 50  # of one thread in a nanosecond, about
 TASKS = 32  # split at least this far where the shape allows, for CPUs of many cores
+FEW_PLANES = 16  # channels whose planes are read side by side
 
 
 def forward(x: ndarray, w: ndarray, bias: ndarray | None, *, dims: Conv2dDims) -> ndarray:
@@ -55,7 +57,7 @@ def forward(x: ndarray, w: ndarray, bias: ndarray | None, *, dims: Conv2dDims) -
     (u, v), (up, left) = dims.stride, dims.padding
     taps = np.arange(dims.R * dims.S).reshape(dims.R, dims.S)
     plane = _Plane(u, v, -up, -left, dims.P, dims.Q, 0, 0, 1, 1)
-    _correlate(channels_last(x), w, bias, y, taps, plane, turned=False)
+    _correlate(*_Images.of(x), w, bias, y, taps, plane, turned=False)
     return channels_first_view(y)
 
 
@@ -69,7 +71,8 @@ def grad_input(dy: ndarray, w: ndarray, *, dims: Conv2dDims) -> ndarray:
     whole = sum(phase.pixels for phase in rows) == dims.H
     whole &= sum(phase.pixels for phase in columns) == dims.W
     dx = (buffers.empty if whole else np.zeros)(shape, dy.dtype)  # some pixels may meet no window
-    dy, bias = channels_last(dy), np.zeros(dims.C, dy.dtype)
+    images, memory = _Images.of(dy)
+    bias = np.zeros(dims.C, dy.dtype)
     for row in rows:
         for column in columns:
             taps = row.taps[:, None] * dims.S + column.taps
@@ -77,7 +80,7 @@ def grad_input(dy: ndarray, w: ndarray, *, dims: Conv2dDims) -> ndarray:
                 1, 1, row.start, column.start, row.pixels, column.pixels, row.first, column.first,
                 *dims.stride,
             )  # fmt: skip
-            _correlate(dy, w, bias, dx, taps, plane, turned=True)
+            _correlate(images, memory, w, bias, dx, taps, plane, turned=True)
     return channels_first_view(dx)
 
 
@@ -98,8 +101,9 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     chunks = min(items, TASKS, max(1, CHUNK_BYTES // (sums_size * x.itemsize)))
     splits = min(panels, -(-TASKS // chunks))
     sums = buffers.empty((chunks, panels, height, width), x.dtype)
+    images, memory = _Images.of(x)
     _sum_weights_task(
-        chunks * splits, channels_last(x), channels_last(dy), sums, plane, dims.R, dims.S, rows,
+        chunks * splits, memory, images, channels_last(dy), sums, plane, dims.R, dims.S, rows,
         splits, lanes(x.dtype), nanoseconds=dims.flops / 2 / MULTIPLICATIONS,
     )  # fmt: skip
     total = sums[0] if chunks == 1 else sums.sum(axis=0)  # chunk after chunk, in order
@@ -180,6 +184,30 @@ class _Plane(NamedTuple):
 _PLANE = types.NamedUniTuple(int64, len(_Plane._fields), _Plane)
 
 
+class _Images(NamedTuple):
+    """How images lie in memory: their sizes, and the elements from one number to the next."""
+
+    N: int
+    H: int
+    W: int
+    C: int
+    n_step: int
+    h_step: int
+    w_step: int
+    c_step: int
+
+    @staticmethod
+    def of(x: ndarray) -> tuple["_Images", ndarray]:
+        """Those of x (N, C, H, W), and its memory, which is a copy unless it can be read as is."""
+        N, C, H, W = x.shape
+        if C <= FEW_PLANES and x.flags.c_contiguous and x.flags.aligned:
+            return _Images(N, H, W, C, C * H * W, W, 1, H * W), x.reshape(-1)
+        return _Images(N, H, W, C, H * W * C, W * C, C, 1), channels_last(x).reshape(-1)
+
+
+_IMAGES = types.NamedUniTuple(int64, len(_Images._fields), _Images)
+
+
 class _Phase(NamedTuple):
     """The pixels of dx, along one axis, that meet the same filter taps."""
 
@@ -202,6 +230,7 @@ def _phases(size: int, taps: int, stride: int, padding: int) -> list[_Phase]:
 
 
 def _correlate(
+    images: _Images,
     x: ndarray,
     w: ndarray,
     bias: ndarray,
@@ -211,12 +240,11 @@ def _correlate(
     *,
     turned: bool,
 ) -> None:
-    """The plane's pixels of y (N, P, Q, K) from x (N, H, W, C) and the taps (rows, columns) of w.
+    """The plane's pixels of y (N, P, Q, K) from images x and the taps (rows, columns) of w.
 
     taps are places in a filter (R S,) of w (K, C, R, S), or of w (C, K, R, S) if turned.
     """
-    N, _, _, C = x.shape
-    K = y.shape[3]
+    N, C, K = images.N, images.C, y.shape[3]
     if N * plane.rows * plane.columns * K == 0:
         return
     if C == 0:
@@ -236,8 +264,8 @@ def _correlate(
     blocks = N * -(-plane.rows // rows)
     splits = min(panels, -(-TASKS // blocks))
     _correlate_task(
-        blocks * splits, x, packed, padded_bias, y.reshape(-1), plane, *taps.shape, rows, splits,
-        lanes(x.dtype), *y.shape[1:], nanoseconds=work,
+        blocks * splits, x, images, packed, padded_bias, y.reshape(-1), plane, *taps.shape,
+        rows, splits, lanes(x.dtype), *y.shape[1:], nanoseconds=work,
     )  # fmt: skip
 
 
@@ -255,37 +283,42 @@ def _pack_task(panel, w, packed, taps, C, K, k_step, c_step):
 
 
 @jit.inline
-def _fill_lines(lines, x, n, h_first, count, w_first, width):
-    """lines (count, width, C) = the pixels of x[n] from (h_first, w_first) on, 0 outside of it."""
-    _, H, W, C = x.shape
+def _fill_lines(lines, x, images, n, h_first, count, w_first, width):
+    """lines (count, width, C) = the pixels of image n from (h_first, w_first) on, 0 outside."""
+    C = images.C
     left = min(max(0, -w_first), width)
-    right = max(left, min(width, W - w_first))
+    right = max(left, min(width, images.W - w_first))
     for i in range(count):
         h, line = h_first + i, i * width * C
         known = left, right
-        if not 0 <= h < H:
+        if not 0 <= h < images.H:
             known = width, width
         for j in range(known[0] * C):
             lines[line + j] = 0
         if known[1] > known[0]:
-            pixels = x[n, h].reshape(W * C)
-            for j in range(known[0] * C, known[1] * C):
-                lines[line + j] = pixels[w_first * C + j]
+            pixels = x[n * images.n_step + h * images.h_step :]
+            if images.c_step == 1:  # said apart, because this loop copies vectors
+                for j in range(known[0] * C, known[1] * C):
+                    lines[line + j] = pixels[w_first * C + j]
+            else:
+                for c in range(C):
+                    for j in range(known[0], known[1]):
+                        lines[line + j * C + c] = pixels[c * images.c_step + w_first + j]
         for j in range(known[1] * C, width * C):
             lines[line + j] = 0
 
 
 @jit.kernel(
     lambda T: (
-        T[:, :, :, ::1], T[:, :, ::1], T[::1], T[::1], _PLANE,
+        jit.read_only(T[::1]), _IMAGES, T[:, :, ::1], T[::1], T[::1], _PLANE,
         int64, int64, int64, int64, int64, int64, int64, int64,
     )
 )  # fmt: skip
 def _correlate_task(
-    task, x, w, bias, y, plane, R, S, most_rows, splits, lanes, y_rows, y_columns, K
+    task, x, images, w, bias, y, plane, R, S, most_rows, splits, lanes, y_rows, y_columns, K
 ):  # fmt: skip
     """y at some rows of one image in some panels of filters."""
-    _, H, W, C = x.shape
+    H, W, C = images.H, images.W, images.C
     panels, depth, width = w.shape
     task, split = divmod(task, splits)
     n, block = divmod(task, -(-plane.rows // most_rows))
@@ -295,11 +328,12 @@ def _correlate_task(
     lines_width = (columns - 1) * plane.column_stride + S
     h, left = plane.row_start + first * plane.row_stride, plane.column_start
     inside = h >= 0 and h + lines_count <= H and left >= 0 and left + lines_width <= W
-    pitch = (W if inside else lines_width) * C
-    source, origin = x.reshape(-1), ((n * H + h) * W + left) * C
+    source, pitch, step, c_step = x, images.h_step, images.w_step, images.c_step
+    origin = n * images.n_step + h * pitch + left * step
     if not inside:
-        source, origin = np.empty(lines_count * pitch, y.dtype), 0
-        _fill_lines(source, x, n, h, lines_count, left, lines_width)
+        pitch, step, c_step, origin = lines_width * C, C, 1, 0
+        source = np.empty(lines_count * pitch, y.dtype)
+        _fill_lines(source, x, images, n, h, lines_count, left, lines_width)
     pixels = rows * columns
     tiles = -(-pixels // ROWS)
     place, y_place = np.empty(tiles * ROWS, np.int64), np.empty(tiles * ROWS, np.int64)
@@ -307,13 +341,16 @@ def _correlate_task(
         p = plane.y_row + (first + i) * plane.y_row_step
         line, y_line = i * plane.row_stride * pitch, (n * y_rows + p) * y_columns + plane.y_column
         for j in range(columns):
-            place[i * columns + j] = line + j * plane.column_stride * C
+            place[i * columns + j] = line + j * plane.column_stride * step
             y_place[i * columns + j] = (y_line + j * plane.y_column_step) * K
     for i in range(pixels, tiles * ROWS):  # beyond the last pixel, repeat it
         place[i], y_place[i] = place[pixels - 1], y_place[pixels - 1]
     x_term, w_term = np.empty(depth, np.int64), np.empty(depth, np.int64)
-    for k in range(depth):
-        x_term[k], w_term[k] = k // (S * C) * pitch + k % (S * C), k * width
+    for r in range(R):
+        for s in range(S):
+            for c in range(C):
+                k = (r * S + s) * C + c
+                x_term[k], w_term[k] = r * pitch + s * step + c * c_step, k * width
     whole = K // width  # panels, whose last piece of the sum goes straight to y
     sums = np.empty(0 if depth <= DEPTH and whole == panels else tiles * ROWS * width, y.dtype)
     sum_place = np.arange(0, tiles * ROWS * width, width)
@@ -337,16 +374,16 @@ def _correlate_task(
 
 @jit.kernel(
     lambda T: (
-        T[:, :, :, ::1], jit.read_only(T[:, :, :, ::1]), T[:, :, :, ::1], _PLANE,
+        jit.read_only(T[::1]), _IMAGES, jit.read_only(T[:, :, :, ::1]), T[:, :, :, ::1], _PLANE,
         int64, int64, int64, int64, int64,
     )
 )  # fmt: skip
-def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
+def _sum_weights_task(task, x, images, dy, sums, plane, R, S, most_rows, splits, lanes):
     """sums[chunk] (R S C, K) in some panels of filters, over the chunk's images.
 
     Goes through them in pieces of some lines of dy, which are packed panel by panel.
     """
-    N, H, W, C = x.shape
+    N, H, W, C = images.N, images.H, images.W, images.C
     K = dy.shape[3]
     chunks, panels, height, width = sums.shape
     chunk, split = divmod(task, splits)
@@ -367,14 +404,14 @@ def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
         lines_count = (rows - 1) * plane.row_stride + R
         h, left = plane.row_start + first * plane.row_stride, plane.column_start
         inside = h >= 0 and h + lines_count <= H and left >= 0 and left + lines_width <= W
-        pitch = (W if inside else lines_width) * C
-        source, origin = x.reshape(-1), ((n * H + h) * W + left) * C
+        source, pitch, step, c_step = x, images.h_step, images.w_step, images.c_step
+        origin = n * images.n_step + h * pitch + left * step
         if not inside:
-            source, origin = lines, 0
-            _fill_lines(lines, x, n, h, lines_count, left, lines_width)
+            source, pitch, step, c_step, origin = lines, lines_width * C, C, 1, 0
+            _fill_lines(lines, x, images, n, h, lines_count, left, lines_width)
         for i in range(height):  # beyond the last term, repeat it
             r, j = divmod(min(i, terms - 1), S * C)
-            place[i] = r * pitch + j
+            place[i] = r * pitch + j // C * step + j % C * c_step
         pixels = rows * columns
         for i in range(pixels):
             starts[i] = i * K
@@ -397,6 +434,6 @@ def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
                 c = ((chunk * panels + panel) * height + j) * width
                 multiply_tile(
                     width // lanes, source, origin, place[j:],
-                    plane.row_stride * pitch, plane.column_stride * C, packed, 0, width,
+                    plane.row_stride * pitch, plane.column_stride * step, packed, 0, width,
                     sums, c, width, rows, columns, item - first_item,
                 )  # fmt: skip
