@@ -136,7 +136,8 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
         multiplications = x_pixels * window // math.prod(dims.stride) * round_up(C, width) * K
         outputs = x_pixels * C
     else:
-        multiplications = y_pixels * window * C * round_up(K, width)
+        taps = window * C if direction == "forward" else round_up(window * C, ROWS)
+        multiplications = y_pixels * taps * round_up(K, width)
     terms = {"forward": window * C, "grad_input": window * K, "grad_weight": y_pixels}[direction]
     moved = x_pixels * C + y_pixels * K + window * C * K
     short = direction == "forward" and terms <= DEPTH and K % width == 0
