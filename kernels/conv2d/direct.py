@@ -14,7 +14,11 @@ may as well lie in planes, (N, C, H, W): images are not turned for that.
 grad_input is such a correlation too. Of the input pixels h = p u + r - padding, those of one phase,
 (h + padding) mod u, meet only the filter rows r of that phase, and over these dx is a correlation
 of dy with w turned by 180 degrees, channels and filters exchanged. Every pixel of dx is written
-once, so nothing is added across tasks.
+once, so nothing is added across tasks. A few channels would fill a part of a vector only, and
+without padding most of that would multiply the zeros around dy. So for them runs of S C numbers are
+products, and are added where they belong in dx, of which a task has an image:
+
+    dx_line(p u + r)[q v C + j] += sum over k of dy[n, p, q, k] w[r][k, j]
 
 grad_weight is the product the other way round: rows are (r, s, c), columns filters, and the sum
 runs over the pixels of all images. These are dealt to a number of chunks that depends on the shape
@@ -65,6 +69,8 @@ def grad_input(dy: ndarray, w: ndarray, *, dims: Conv2dDims) -> ndarray:
     """dx (N, C, H, W) from dy (N, K, P, Q)."""
     _check(dims)
     jit.check_dtypes(dy, w)
+    if _spreads(dims, dy.dtype):
+        return _spread(dy, w, dims)
     rows = _phases(dims.H, dims.R, dims.stride[0], dims.padding[0])
     columns = _phases(dims.W, dims.S, dims.stride[1], dims.padding[1])
     shape = dims.N, dims.H, dims.W, dims.C
@@ -131,7 +137,12 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
     x_pixels, y_pixels = dims.N * dims.H * dims.W, dims.N * dims.P * dims.Q
     width = _width(C if direction == "grad_input" else K, dtype)
     outputs = y_pixels * K
-    if direction == "grad_input":
+    spreads = direction == "grad_input" and _spreads(dims, dtype)
+    if spreads:
+        multiplications = _spread_multiplications(dims, dtype)
+        width = _width(dims.S * C, dtype)
+        outputs = y_pixels * dims.R * round_up(dims.S * C, width)
+    elif direction == "grad_input":
         # Every pixel of dx takes its share of the window, also where that reaches over the edge.
         multiplications = x_pixels * window // math.prod(dims.stride) * round_up(C, width) * K
         outputs = x_pixels * C
@@ -140,7 +151,7 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
         multiplications = y_pixels * taps * round_up(K, width)
     terms = {"forward": window * C, "grad_input": window * K, "grad_weight": y_pixels}[direction]
     moved = x_pixels * C + y_pixels * K + window * C * K
-    short = direction == "forward" and terms <= DEPTH and K % width == 0
+    short = spreads or (direction == "forward" and terms <= DEPTH and K % width == 0)
     tiles = 0 if direction == "grad_weight" else outputs / (ROWS * width)
     workspace = window * C * K * dtype.itemsize
     rate = 42 if width > lanes(dtype) else 28
@@ -151,6 +162,21 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
         workspace=max(workspace, CHUNK_BYTES) if direction == "grad_weight" else workspace,
         error=summed(terms, dtype),
     )
+
+
+def _spreads(dims: Conv2dDims, dtype: np.dtype) -> bool:
+    """True if grad_input adds products to dx (see the top)."""
+    if dims.C > FEW_PLANES or dims.flops == 0:
+        return False
+    pixels = dims.N * dims.H * dims.W // math.prod(dims.stride)
+    correlated = pixels * dims.R * dims.S * round_up(dims.C, _width(dims.C, dtype)) * dims.K
+    return _spread_multiplications(dims, dtype) < correlated
+
+
+def _spread_multiplications(dims: Conv2dDims, dtype: np.dtype) -> int:
+    """Those of whole panels; to add a product takes as long as eight filters more."""
+    run = round_up(dims.S * dims.C, _width(dims.S * dims.C, dtype))
+    return dims.N * dims.P * dims.Q * dims.R * run * (dims.K + 8)
 
 
 def _check(dims: Conv2dDims) -> None:
@@ -207,6 +233,84 @@ class _Images(NamedTuple):
 
 
 _IMAGES = types.NamedUniTuple(int64, len(_Images._fields), _Images)
+
+
+class _Windows(NamedTuple):
+    """Where the windows lie in dx: numbers only."""
+
+    row_stride: int
+    column_stride: int
+    row_padding: int
+    column_padding: int
+    columns: int  # S
+
+
+_WINDOWS = types.NamedUniTuple(int64, len(_Windows._fields), _Windows)
+
+
+def _spread(dy: ndarray, w: ndarray, dims: Conv2dDims) -> ndarray:
+    """grad_input by products that are added; dx lies in planes."""
+    K, C, R, S = dims.w_shape
+    width = _width(S * C, dy.dtype)
+    panels = -(-S * C // width)
+    packed = np.zeros((R, panels * width, K), dy.dtype)
+    packed[:, : S * C] = w.transpose(2, 3, 1, 0).reshape(R, S * C, K)
+    packed = np.ascontiguousarray(packed.reshape(R, panels, width, K).swapaxes(2, 3))
+    dx = buffers.empty(dims.x_shape, dy.dtype)
+    images, memory = _Images.of(dy)
+    _spread_task(
+        dims.N, dx, memory, images, packed, _Windows(*dims.stride, *dims.padding, S),
+        lanes(dy.dtype), nanoseconds=_spread_multiplications(dims, dy.dtype) / MULTIPLICATIONS,
+    )  # fmt: skip
+    return dx
+
+
+@jit.kernel(
+    lambda T: (
+        T[:, :, :, ::1], jit.read_only(T[::1]), _IMAGES, T[:, :, :, ::1], _WINDOWS, int64,
+    )
+)  # fmt: skip
+def _spread_task(n, dx, dy, images, w, windows, lanes):
+    """dx[n], by way of lines (rows, columns, C) of all pixels that windows reach."""
+    _, C, H, W = dx.shape
+    P, Q, K = images.H, images.W, images.C
+    R, panels, _, width = w.shape
+    run, line = windows.columns * C, panels * width
+    u, v = windows.row_stride, windows.column_stride
+    pitch = ((Q - 1) * v + windows.columns) * C
+    lines = np.zeros(((P - 1) * u + R) * pitch, dx.dtype)
+    most = min(P, max(1, TASK_PIXELS // Q))  # rows of dy at once
+    tiles = -(-most * Q // ROWS)
+    place = np.empty(tiles * ROWS, np.int64)
+    product_place = np.arange(0, tiles * ROWS * line, line)
+    products, nothing = np.empty(tiles * ROWS * line, dx.dtype), np.zeros(width, dx.dtype)
+    dy_term, w_term = np.arange(K) * images.c_step, np.arange(K) * width
+    for first in range(0, P, most):
+        pixels = min(most, P - first) * Q
+        for i in range(tiles * ROWS):  # beyond the last pixel, repeat it
+            p, q = divmod(min(i, pixels - 1), Q)
+            place[i] = p * images.h_step + q * images.w_step
+        start = n * images.n_step + first * images.h_step
+        for r in range(R):
+            for panel in range(panels):
+                multiply_places(
+                    width // lanes, dy, start, place, dy_term,
+                    w, (r * panels + panel) * K * width, w_term,
+                    products, panel * width, product_place, nothing, 0, 0, K, tiles,
+                )  # fmt: skip
+            for i in range(pixels):
+                p, q = divmod(i, Q)
+                here = lines[((first + p) * u + r) * pitch + q * v * C :]
+                product = products[i * line : i * line + run]
+                for j in range(run):
+                    here[j] += product[j]
+    for h in range(H):
+        row = h + windows.row_padding
+        for c in range(C):
+            for j in range(W):
+                column = (j + windows.column_padding) * C
+                known = row * pitch < len(lines) and column < pitch
+                dx[n, c, h, j] = lines[row * pitch + column + c] if known else 0
 
 
 class _Phase(NamedTuple):

@@ -174,10 +174,10 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
 def _sums_lines(dims: Conv2dDims, dtype: np.dtype) -> bool:
     """True if vectors run along the sum in grad_weight, not along the filters (see the top)."""
     filters, terms = dims.K // dims.groups, dims.C // dims.groups * dims.R * dims.S
-    panels = round_up(terms, ROWS) * round_up(filters, lanes(dtype))
+    if filters > lanes(dtype) or dims.P * dims.Q < 8 * lanes(dtype):
+        return False
     # Panels of one vector leave the CPU waiting for its sums, and turning dy takes time too.
-    worth = 1.5 if filters <= lanes(dtype) else 1
-    return _line_tiles(dims) < panels * worth and 8 * lanes(dtype) <= dims.P * dims.Q
+    return _line_tiles(dims) < 1.5 * round_up(terms, ROWS) * lanes(dtype)
 
 
 def _line_tiles(dims: Conv2dDims) -> int:
