@@ -304,13 +304,15 @@ def _spread_task(n, dx, dy, images, w, windows, lanes):
                 product = products[i * line : i * line + run]
                 for j in range(run):
                     here[j] += product[j]
+    last = min(W, pitch // C - windows.column_padding)  # beyond, pixels meet no window
     for h in range(H):
-        row = h + windows.row_padding
+        here = lines[min((h + windows.row_padding) * pitch, len(lines)) :]
+        known = last if len(here) > 0 else 0
         for c in range(C):
-            for j in range(W):
-                column = (j + windows.column_padding) * C
-                known = row * pitch < len(lines) and column < pitch
-                dx[n, c, h, j] = lines[row * pitch + column + c] if known else 0
+            pixels_of_c = dx[n, c, h]
+            for j in range(known):
+                pixels_of_c[j] = here[(j + windows.column_padding) * C + c]
+            pixels_of_c[max(0, known) :] = 0
 
 
 class _Phase(NamedTuple):
