@@ -21,7 +21,7 @@ A kernel is a function that does one *task* of many; the call says how many ther
   version of a kernel has its own directory, so that processes that compile at once write the same
   files with the same content; each file is replaced atomically.
 - Division by zero and NaN behave as in NumPy. `reorder_sums` lets LLVM add in several lanes at
-  once; it assumes nothing about NaN or infinity.
+  once, `contract` multiply and add with one rounding; they assume nothing about NaN or infinity.
 """
 
 import hashlib
@@ -59,9 +59,12 @@ _listeners: list[Callable[[str, str], None]] = []
 _announced = False
 
 
-def kernel(types: Callable[[Any], tuple], *, reorder_sums: bool = False) -> Callable:
+def kernel(
+    types: Callable[[Any], tuple], *, reorder_sums: bool = False, contract: bool = False
+) -> Callable:
     """Decorator: a task function (task, *arrays and numbers), compiled on first use (see above)."""
-    return lambda function: Kernel(function, types, reorder_sums=reorder_sums)
+    allowed = {"reassoc", "nsz"} if reorder_sums else set()
+    return lambda function: Kernel(function, types, allowed | ({"contract"} if contract else set()))
 
 
 def inline(function: Callable) -> Callable:
@@ -76,13 +79,13 @@ _NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 class Kernel:
     """A compiled function: one version for float32, one for float64, made when needed."""
 
-    def __init__(self, function: Callable, types: Callable, *, reorder_sums: bool) -> None:
+    def __init__(self, function: Callable, types: Callable, allowed: set[str]) -> None:
         self.name = f"{function.__module__.rpartition('kernels.')[2]}.{function.__name__}"
         self.__doc__ = function.__doc__
         self._types = types
         # Numba writes the task's code into `run`, so that it is compiled once and not twice.
         self._task = numba.njit(function, inline="always")
-        self._fastmath = {"reassoc", "nsz"} if reorder_sums else False
+        self._fastmath: Any = allowed or False  # what LLVM may do to floating-point arithmetic
         self._versions: dict[np.dtype, Callable] = {}
 
     def __call__(self, tasks: int, *arguments: Any, nanoseconds: float = WORTH_THREADS) -> None:

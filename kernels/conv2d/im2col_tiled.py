@@ -19,7 +19,9 @@ the forward kernel; every pixel of dx is written once, so nothing is added acros
 
 grad_weight sums over the pixels of all images. Rows of the product are (c, r, s), read from the
 grid where they lie; columns are the filters. The images are dealt to a number of chunks that
-depends on the shape alone, and the chunks' results are added in order.
+depends on the shape alone, and the chunks' results are added in order. Where the filters would
+leave much of a vector empty, vectors run along the sum instead. The grid then has planes for every
+column s of the filter too, and is as wide as an output row: t = p Q + q numbers dy itself.
 """
 
 import math
@@ -32,7 +34,18 @@ from numba import int64, types
 from numpy import ndarray
 
 from .. import buffers, jit
-from ..microkernel import BYTES, ROWS, VECTORS, copy_panel, lanes, multiply_places, multiply_tile
+from ..microkernel import (
+    BYTES,
+    DOT_COLUMNS,
+    DOT_ROWS,
+    ROWS,
+    VECTORS,
+    copy_panel,
+    lanes,
+    multiply_places,
+    multiply_rows,
+    multiply_tile,
+)
 from ..tiling import even_split, round_up
 from .dims import Conv2dDims
 from .estimate import Direction, Estimate, summed
@@ -45,6 +58,7 @@ GRID = 128 * 1024  # bytes
 TASK_SUMS = 128 * 1024  # outputs of one task in all its filters
 WEIGHT_PIXELS = 256  # outputs whose dy is transposed at once in grad_weight
 WEIGHT_CHANNELS = 32  # channels of one task in grad_weight
+WEIGHT_LINES = 4096  # numbers of dy at once, where vectors run along the sum
 MULTIPLICATIONS = 50  # of one thread in a nanosecond, about
 TASKS = 32  # split at least this far where the shape allows, for CPUs of many cores
 
@@ -86,24 +100,32 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     if dy.size == 0 or x.size == 0:
         return np.zeros(dims.w_shape, x.dtype)
     channels, filters, positions = dims.C // dims.groups, dims.K // dims.groups, dims.R * dims.S
-    rows = even_split(dims.P, max(1, WEIGHT_PIXELS // dims.Q))
+    lines = _sums_lines(dims, x.dtype)
+    pixels = max(1, WEIGHT_LINES // filters) if lines else WEIGHT_PIXELS
+    rows = even_split(dims.P, max(1, pixels // dims.Q))
     block = even_split(channels, WEIGHT_CHANNELS)
     blocks = -(-channels // block)
     chunks = min(dims.N * -(-dims.P // rows), -(-TASKS // (dims.groups * blocks)))
-    taps = _window(dims)
+    taps = _window(dims, columns_apart=lines)
     start = (-dims.padding[0], -dims.padding[1])
     plan, starts, phases = _plan(taps, start, rows, dims.Q, block, x.dtype)
-    # The sums are kept as (C taps, K), filters innermost, in whole tiles.
-    height, width = round_up(block * positions, ROWS), round_up(filters, plan.lanes)
+    # The sums are kept in whole tiles: as (K, C taps), or as (C taps, K), filters innermost.
+    terms = block * positions
+    if lines:
+        height, width = round_up(filters, DOT_ROWS), round_up(terms, DOT_COLUMNS)
+    else:
+        height, width = round_up(terms, ROWS), round_up(filters, plan.lanes)
     # Zeros, because the last tiles are not written to their ends.
     sums = np.zeros((chunks, dims.groups * blocks, height, width), x.dtype)
     tasks = chunks * dims.groups * blocks
     work = dims.flops / 2 / MULTIPLICATIONS
-    _sum_weights_task(tasks, x, dy, sums, phases, starts, plan, dims.groups, nanoseconds=work)
+    kernel = _sum_lines_task if lines else _sum_weights_task
+    kernel(tasks, x, dy, sums, phases, starts, plan, dims.groups, nanoseconds=work)
     total = sums[0] if chunks == 1 else sums.sum(axis=0)  # chunk after chunk, in order
-    total = total[:, : block * positions, :filters]
-    total = total.reshape(dims.groups, blocks * block, positions, filters)[:, :channels]
-    return np.ascontiguousarray(total.transpose(0, 3, 1, 2)).reshape(dims.w_shape)
+    total = total if lines else total.swapaxes(1, 2)
+    total = total[:, :filters, :terms].reshape(dims.groups, blocks, filters, block, positions)
+    total = total.swapaxes(1, 2).reshape(dims.groups, filters, blocks * block, positions)
+    return np.ascontiguousarray(total[:, :, :channels]).reshape(dims.w_shape)
 
 
 def refuses(dims: Conv2dDims) -> None:
@@ -133,7 +155,10 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
         rows, columns = -(-dims.H // dims.stride[0]), -(-dims.W // dims.stride[1])
         pixels = dims.N * dims.H * dims.W // math.prod(dims.stride)
     reach = -(-(dims.S - 1) * dims.dilation[1] // dims.stride[1])
-    if direction == "grad_weight":
+    if direction == "grad_weight" and _sums_lines(dims, dtype):
+        multiplications = dims.N * dims.P * dims.Q * dims.groups * _line_tiles(dims)
+        products, moved = multiplications / 36, moved // 2  # dy is read where it lies
+    elif direction == "grad_weight":
         products = multiplications / 32 * (1 + 12 / max(1, made))
         products += 4 * dims.K * channels * dims.R * dims.S
     elif made <= FEW:
@@ -154,6 +179,21 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
     )
 
 
+def _sums_lines(dims: Conv2dDims, dtype: np.dtype) -> bool:
+    """True if vectors run along the sum in grad_weight, not along the filters (see the top)."""
+    filters, terms = dims.K // dims.groups, dims.C // dims.groups * dims.R * dims.S
+    if filters > lanes(dtype) or 8 * lanes(dtype) > dims.P * dims.Q:
+        return False
+    # Panels of one vector leave the CPU waiting for its sums, and turning dy takes time too.
+    return _line_tiles(dims) < 1.5 * round_up(terms, ROWS) * lanes(dtype)
+
+
+def _line_tiles(dims: Conv2dDims) -> int:
+    """Numbers of dw of a group, in whole tiles of products along the sum."""
+    terms = dims.C // dims.groups * dims.R * dims.S
+    return round_up(dims.K // dims.groups, DOT_ROWS) * round_up(terms, DOT_COLUMNS)
+
+
 class _Plan(NamedTuple):
     """Where the grid lies in x and the result in y, and what one task covers: numbers only."""
 
@@ -170,6 +210,9 @@ class _Plan(NamedTuple):
     lanes: int
 
 
+_PLAN = types.NamedUniTuple(int64, len(_Plan._fields), _Plan)
+
+
 class _Taps(NamedTuple):
     """Filter positions as places on the grid: which phase plane, how many rows and columns on."""
 
@@ -178,9 +221,17 @@ class _Taps(NamedTuple):
     shifts: tuple[tuple[int, int, int], ...]  # of each tap: plane, rows down, columns right
 
     @staticmethod
-    def of(positions: Sequence[tuple[int, int]], stride: tuple[int, int]) -> "_Taps":
-        """From the filter positions' distances in pixels (rows, columns), none negative."""
-        u, v = stride
+    def of(
+        positions: Sequence[tuple[int, int]],
+        stride: tuple[int, int],
+        *,
+        columns_apart: bool = False,
+    ) -> "_Taps":
+        """From the filter positions' distances in pixels (rows, columns), none negative.
+
+        With columns_apart every column has a plane of its own, and none is reached from another's.
+        """
+        u, v = stride[0], 1 + max(j for _, j in positions) if columns_apart else stride[1]
         phases = sorted({(i % u, j % v) for i, j in positions})
         shifts = [(phases.index((i % u, j % v)), i // u, j // v) for i, j in positions]
         return _Taps(stride, tuple(phases), tuple(shifts))
@@ -209,11 +260,11 @@ def _plan(
 
 
 @lru_cache(maxsize=256)
-def _window(dims: Conv2dDims) -> _Taps:
+def _window(dims: Conv2dDims, *, columns_apart: bool = False) -> _Taps:
     """The whole filter's taps: filter position (r, s) lies dilation (r, s) pixels from (0, 0)."""
     rows, columns = dims.dilation
     positions = [(r * rows, s * columns) for r, s in np.ndindex(dims.R, dims.S)]
-    return _Taps.of(positions, dims.stride)
+    return _Taps.of(positions, dims.stride, columns_apart=columns_apart)
 
 
 def _phases(taps: int, dilation: int, stride: int, padding: int) -> list[tuple]:
@@ -272,7 +323,7 @@ def _correlate(
 @jit.kernel(
     lambda T: (
         T[:, :, :, ::1], T[:, :, ::1], T[::1], T[:, :, :, :], int64[:, ::1], int64[::1],
-        types.NamedUniTuple(int64, len(_Plan._fields), _Plan), int64,
+        _PLAN, int64,
     )
 )  # fmt: skip
 def _correlate_task(task, x, w, bias, y, phases, starts, plan, depth):
@@ -428,7 +479,7 @@ def _fill_grid(grid, x, n, c_first, channels, p, q, phases, plan):
 @jit.kernel(
     lambda T: (
         T[:, :, :, ::1], T[:, :, :, ::1], T[:, :, :, ::1], int64[:, ::1], int64[::1],
-        types.NamedUniTuple(int64, len(_Plan._fields), _Plan), int64,
+        _PLAN, int64,
     )
 )  # fmt: skip
 def _sum_weights_task(task, x, dy, sums, phases, starts, plan, groups):
@@ -468,6 +519,51 @@ def _sum_weights_task(task, x, dy, sums, phases, starts, plan, groups):
                     last - first, grid, 0, row, plan.width, 1, transposed, 0, padded,
                     sums, (task * height + j) * line + k, line, rows, Q, item - first_item,
                 )  # fmt: skip
+
+
+@jit.kernel(
+    lambda T: (
+        T[:, :, :, ::1], T[:, :, :, ::1], T[:, :, :, ::1], int64[:, ::1], int64[::1], _PLAN, int64,
+    )
+)  # fmt: skip
+def _sum_lines_task(task, x, dy, sums, phases, starts, plan, groups):
+    """sums[chunk, group and block of channels] (K, C taps), from the chunk's images."""
+    chunks, blocks, height, line = sums.shape
+    chunk, block = divmod(task, blocks)
+    group, c_block = divmod(block, blocks // groups)
+    N, K, P, Q = dy.shape
+    C, filters = x.shape[1] // groups, K // groups
+    c = c_block * plan.channels
+    channels = min(plan.channels, C - c)
+    terms = channels * plan.taps
+    grid = _empty_grid(x, phases, plan)
+    dy_row, grid_row = np.empty(DOT_ROWS, np.int64), np.empty(DOT_COLUMNS, np.int64)
+    numbers, sums_here = dy.reshape(-1), sums[chunk, block]
+    row_blocks = -(-P // plan.rows)
+    first_item = chunk * N * row_blocks // chunks
+    for item in range(first_item, (chunk + 1) * N * row_blocks // chunks):
+        n, p_block = divmod(item, row_blocks)
+        p = p_block * plan.rows
+        pixels = min(plan.rows, P - p) * Q
+        steps = pixels // plan.lanes
+        _fill_grid(grid, x, n, group * C + c, channels, p, 0, phases, plan)
+        first = (n * K + group * filters) * P * Q + p * Q
+        for j in range(0, terms, DOT_COLUMNS):
+            for i in range(DOT_COLUMNS):  # rows beyond the last repeat it
+                grid_row[i] = starts[min(j + i, terms - 1)]
+            for k in range(0, filters, DOT_ROWS):
+                for i in range(DOT_ROWS):
+                    dy_row[i] = min(k + i, filters - 1) * P * Q
+                if steps:
+                    multiply_rows(
+                        DOT_ROWS, dy, first, dy_row, grid, 0, grid_row,
+                        sums, (task * height + k) * line + j, line, steps, item - first_item,
+                    )  # fmt: skip
+        for t in range(steps * plan.lanes, pixels):  # what fills no vector
+            for k in range(filters):
+                gradient = numbers[first + k * P * Q + t]
+                for j in range(terms):
+                    sums_here[k, j] += gradient * grid[starts[j] + t]
 
 
 @jit.inline

@@ -63,6 +63,13 @@ def as_channels_last(array: Any) -> Any:
     return array.transpose(0, 2, 3, 1).copy(order="C").transpose(0, 3, 1, 2)
 
 
+def ordered(array: Any, inner: bool) -> Any:
+    """The array (N, C, H, W) with its channels innermost or not: itself, or a copy."""
+    if inner:
+        return as_channels_last(array)
+    return array.copy(order="C") if lies_channels_last(array) else array
+
+
 def unsettled(tensor: Any) -> bool:
     """True if the tensor lies channels-last and nobody but tinynet knows."""
     return tensor._base is None and not tensor._pinned and lies_channels_last(tensor.array)

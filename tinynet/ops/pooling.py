@@ -55,18 +55,28 @@ def avg_pool2d(
     """The mean of each window; its divisor counts the padding, or not, or is given."""
     how = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
     y = backend.avg_forward(x.array, dims=dims, **how)
+    inner = layout.lies_channels_last(x.array)  # dx is to lie as x does
     return layout.kept(y, x), (
-        lambda dy: avg_pool2d_adjoint(dy, dims=dims, backend=backend, **how),
+        lambda dy: avg_pool2d_adjoint(dy, dims=dims, inner=inner, backend=backend, **how),
     )
 
 
 @differentiable
 def avg_pool2d_adjoint(
-    dy: Tensor, *, dims: Any, count_include_pad: bool, divisor_override: int | None, backend: Any
+    dy: Tensor,
+    *,
+    dims: Any,
+    inner: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+    backend: Any,
 ) -> Any:
-    """Each dy, divided as its window was, spread evenly over that window."""
+    """Each dy, divided as its window was, spread evenly over that window; channels last if inner.
+
+    dy has the fewer elements, so it is dy that is brought into this order.
+    """
     how = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-    dx = backend.avg_backward(dy.array, dims=dims, **how)
+    dx = backend.avg_backward(layout.ordered(dy.array, inner), dims=dims, **how)
     return dx, (lambda g: avg_pool2d(g, dims=dims, backend=backend, **how),)
 
 
