@@ -13,8 +13,10 @@ A kernel is a function that does one *task* of many; the call says how many ther
   first argument is an array of T. A version is compiled when it is first called.
 - Tasks run on Numba's pool of threads, one kernel at a time. Kernels are cut into tasks by shape,
   never by the number of threads, so results do not depend on it.
-- The loop over the tasks is compiled once, for all kernels (`_tasks_in_pool`): Numba would compile
-  a kernel that contains `prange` four times over.
+- What all kernels have in common is compiled once (`_run`): taking the arguments out of Python's
+  objects (arguments.py) and the loop over the tasks. Of each kernel only the task is compiled, as a
+  function that C could call: Numba's own wrappers, and `prange` in each kernel, would take several
+  times as long as most tasks.
 - In a forked child the tasks run one by one: GNU OpenMP kills a child whose parent has used it.
 - Compiled code is kept on disk, under a name made from every file of this folder, Numba's version
   and the CPU: Numba's own cache does not notice that a function in another file has changed. Every
@@ -33,8 +35,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -43,10 +44,16 @@ import numpy as np
 from llvmlite import ir
 from numba import int64, types
 from numba.core import cgutils, event
+from numba.core.caching import FunctionCache, NullCache
+from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import register_pass
+from numba.core.lowering import Lower
+from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 from numpy import ndarray
 
-from . import user_cache
+from . import arguments, user_cache
+from .arguments import MOST_WORDS, NO_WRAPPERS
 from .dtypes import check_dtypes
 
 # Nanoseconds of work from which tasks are shared out. Waking a sleeping thread takes 15 to 100
@@ -69,11 +76,17 @@ def kernel(
 
 def inline(function: Callable) -> Callable:
     """Decorator: a piece of a kernel, compiled with the kernel that calls it."""
-    return numba.njit(function, nogil=True, error_model="numpy", **_NO_WRAPPERS)
+    return numba.njit(function, nogil=True, error_model="numpy", **NO_WRAPPERS)
 
 
-# What makes a function callable from Python and C takes as long to compile as the function.
-_NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+class _Version(NamedTuple):
+    """A kernel compiled for one dtype."""
+
+    run: Callable  # what calls it, see _run
+    task: int  # the address of the C function int (task, place of the arguments)
+    table: int  # the address of what arguments it takes, see arguments.py
+    kinds: types.BaseTuple  # the same, for people
+    memory: Any  # what must live as long as the addresses
 
 
 class Kernel:
@@ -82,56 +95,135 @@ class Kernel:
     def __init__(self, function: Callable, types: Callable, allowed: set[str]) -> None:
         self.name = f"{function.__module__.rpartition('kernels.')[2]}.{function.__name__}"
         self.__doc__ = function.__doc__
-        self._types = types
-        # Numba writes the task's code into `run`, so that it is compiled once and not twice.
-        self._task = numba.njit(function, inline="always")
+        self._function, self._types = function, types
         self._fastmath: Any = allowed or False  # what LLVM may do to floating-point arithmetic
-        self._versions: dict[np.dtype, Callable] = {}
+        self._versions: dict[np.dtype, _Version] = {}
 
-    def __call__(self, tasks: int, *arguments: Any, nanoseconds: float = WORTH_THREADS) -> None:
-        """Run tasks 0 ... tasks - 1; they write into arrays among the arguments.
+    def __call__(self, tasks: int, *values: Any, nanoseconds: float = WORTH_THREADS) -> None:
+        """Run tasks 0 ... tasks - 1 with these arguments; they write into arrays among them.
 
         A single task, or tasks that will take fewer nanoseconds than it is worth (a guess will
-        do), run in the calling thread.
+        do), run in the calling thread. Raises TypeError for arguments that the kernel does not
+        take.
         """
-        dtype = arguments[0].dtype
+        dtype = values[0].dtype
         version = self._versions.get(dtype)
         if version is None:
             version = self._versions[dtype] = self._compile(dtype)
-        if _parallel and tasks > 1 and nanoseconds >= WORTH_THREADS:
-            with _pool:
-                version(_IN_POOL, tasks, arguments)
-        else:
-            version(_ONE_BY_ONE, tasks, arguments)
-
-    def _compile(self, dtype: np.dtype) -> Callable:
-        start_pool()  # compiled code refers to it
-        signature = (int64, int64, types.Tuple(self._types(numba.from_dtype(dtype))))
-        directory = cache_directory()
-        if directory is not None:
-            try:
-                return self._compile_in(directory / f"{self.name}-{dtype.name}", signature)
-            except (OSError, EOFError, pickle.UnpicklingError):
-                pass  # a cache that cannot be read or written must not stop anybody from working
-        return self._compile_in(None, signature)
-
-    def _compile_in(self, directory: Path | None, signature: tuple) -> Callable:
-        run = _run_with(len(signature[2]))
-        # A copy in which task_function is this kernel's; Numba can store no closure.
-        names = {**globals(), "task_function": self._task}
-        with _numba_cache(directory):
-            dispatcher = numba.njit(
-                FunctionType(run, names),
-                nogil=True,
-                error_model="numpy",
-                fastmath=self._fastmath,
-                cache=directory is not None,
-                no_cfunc_wrapper=True,
+        wrong = _call(version, tasks, values, nanoseconds)
+        if wrong > 0:  # an array of a class derived from NumPy's, or of a copy of a dtype
+            values = arguments.canonical(values)
+            wrong = _call(version, tasks, values, nanoseconds)
+        if wrong > 0:
+            raise TypeError(
+                f"{self.name}: argument {wrong} is {_described(values[wrong - 1])}, "
+                f"but the kernel takes {version.kinds[wrong - 1]}"
             )
+        if wrong < 0:
+            raise MemoryError(f"{self.name}: there is no memory for what a task needs")
+
+    def _compile(self, dtype: np.dtype) -> _Version:
+        kinds = types.Tuple(self._types(numba.from_dtype(dtype)))
+        size = arguments.words(kinds)
+        assert size <= MOST_WORDS, f"the arguments of {self.name} are too many: {size} words"
+        dispatcher = numba.njit(
+            self._function,
+            nogil=True,
+            error_model="numpy",
+            fastmath=self._fastmath,
+            pipeline_class=_TaskCompiler,
+            no_cpython_wrapper=True,
+        )
         with event.install_listener("numba:compile", _Announcer(self.name, dispatcher)):
+            compiled = _compiled(dispatcher, (int64, *kinds), f"{self.name}-{dtype.name}")
+        task = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
+        table = arguments.described(kinds)
+        return _Version(_runner(), task, table.ctypes.data, kinds, (dispatcher, table))
+
+
+def _call(version: _Version, tasks: int, values: tuple, nanoseconds: float) -> int:
+    run, task, table, _, _ = version
+    if _parallel and tasks > 1 and nanoseconds >= WORTH_THREADS:
+        with _pool:
+            return run(1, task, tasks, id(values), table)
+    return run(0, task, tasks, id(values), table)
+
+
+def _described(value: Any) -> str:
+    if not isinstance(value, ndarray):
+        return f"{type(value).__name__} {value!r}"
+    order = "C-contiguous" if value.flags.c_contiguous else "not C-contiguous"
+    return f"an array of {value.dtype}, {value.ndim}-dimensional, {order}"
+
+
+def _compiled(dispatcher: Any, signature: tuple, name: str) -> Any:
+    """What Numba compiles for this signature, or finds in the cache's directory of this name."""
+    start_pool()  # compiled code refers to it
+    root = cache_directory()
+    if root is not None:
+        try:
+            with _numba_cache(root / name):
+                dispatcher._cache = _Cache(dispatcher.py_func)
             dispatcher.compile(signature)
-        dispatcher.disable_compile()
-        return dispatcher
+        except (OSError, EOFError, pickle.UnpicklingError):
+            # a cache that cannot be read or written must not stop anybody from working
+            dispatcher._cache = NullCache()
+    dispatcher.compile(signature)
+    return dispatcher.overloads[signature]
+
+
+class _Cache(FunctionCache):
+    """Numba's cache of a function, for one signature.
+
+    What the function's closure holds is not part of the key, as it would be for Numba, which
+    writes it down differently in each process: the directory is that of one kernel.
+    """
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return sig, codegen.magic_tuple()
+
+
+class _TaskCompiler(Compiler):
+    """Numba's compiler, but the function for C takes its arguments from memory."""
+
+    def define_pipelines(self) -> list:
+        (manager,) = super().define_pipelines()
+        manager.passes = [
+            (_TaskLowering if step is NativeLowering else step, description)
+            for step, description in manager.passes
+        ]
+        manager.finalize()
+        return [manager]
+
+
+class _TaskLower(Lower):
+    def create_cfunc_wrapper(self) -> None:
+        """int (task, place): whether the task failed, with its arguments at this place."""
+        context, described, word = self.context, self.fndesc, ir.IntType(64)
+        module = context.create_module("task")
+        kind = context.call_conv.get_function_type(described.restype, described.argtypes)
+        function = ir.Function(module, kind, described.llvm_func_name)
+        kind = ir.FunctionType(word, [word, word])
+        caller = ir.Function(module, kind, described.llvm_cfunc_wrapper_name)
+        builder = ir.IRBuilder(caller.append_basic_block("entry"))
+        task, place = caller.args
+        values = arguments.load(context, builder, place, described.argtypes[1:])
+        status, _ = context.call_conv.call_function(
+            builder,
+            function,
+            described.restype,
+            described.argtypes,
+            [task, *values],
+            attrs=("noinline",),
+        )
+        builder.ret(builder.zext(status.is_error, word))
+        self.library.add_ir_module(module)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _TaskLowering(NativeLowering):
+    _name = "task_lowering"
+    lowering_class = _TaskLower
 
 
 # How a thread waits for the next kernel, unless the user says otherwise: it spins for some 50
@@ -157,51 +249,29 @@ def start_pool() -> None:
             del os.environ[name]
 
 
-# How a kernel runs: all tasks one by one, all of them in the pool, or, as the pool calls it, one.
-_ONE_BY_ONE, _IN_POOL, _ONE = range(3)
-
-
-@cache
-def _run_with(count: int) -> CodeType:
-    """The code of a kernel's `run`, for a task that takes so many arguments.
-
-    It is written out, as Numba inlines no call f(*arguments).
-    """
-    names = ", ".join(f"a{i}" for i in range(count))
-    source = f"""
-def run(how, task, arguments):
-    {names}, = arguments
-    if how == _IN_POOL:
-        _for_each_task(task, arguments)
-    else:
-        first, last = (task, task + 1) if how == _ONE else (0, task)
-        for each in range(first, last):
-            task_function(each, {names})
-"""
-    namespace: dict[str, Any] = {}
-    exec(compile(source, __file__, "exec"), namespace)
-    return namespace["run"].__code__
-
-
-@numba.njit(nogil=True, parallel=True, **_NO_WRAPPERS)
+@numba.njit(nogil=True, parallel=True, **NO_WRAPPERS)
 def _tasks_in_pool(function, tasks, arguments):
-    """Call the C function void (task, arguments) at this address for every task.
+    """Call the function at this address for every task; how many have failed.
 
     Every thread has a share of its own, of neighbouring tasks, and then helps with the others':
     nobody waits for a thread that another program keeps from running, or that still wakes up.
     """
     threads = _thread_count()
+    failed = 0
     following = np.empty(threads * _APART, np.int64)  # of each share: the task to be done next
     for share in range(threads):
         following[share * _APART] = share * tasks // threads
     for thread in numba.prange(threads):
+        errors = 0
         for shift in range(threads):
             share = (thread + shift) % threads
             end = (share + 1) * tasks // threads
             task = _take(following, share * _APART)
             while task < end:
-                _call_address(function, task, arguments)
+                errors += _call_address(function, task, arguments)
                 task = _take(following, share * _APART)
+        failed += errors
+    return failed
 
 
 # Counters are so many apart that no two are in one cache line.
@@ -237,50 +307,68 @@ def _take(typing, counters, index):
 
 @intrinsic
 def _call_address(typing, function, task, arguments):
+    """Call the C function int64 (task, arguments) at an address."""
+
     def codegen(context, builder, signature, values):
         function, task, arguments = values
-        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64), ir.IntType(64)])
-        builder.call(builder.inttoptr(function, kind.as_pointer()), [task, arguments])
-        return context.get_dummy_value()
+        word = ir.IntType(64)
+        kind = ir.FunctionType(word, [word, word])
+        return builder.call(builder.inttoptr(function, kind.as_pointer()), [task, arguments])
 
-    return types.void(int64, int64, int64), codegen
+    return int64(int64, int64, int64), codegen
 
 
 @intrinsic
-def _for_each_task(typing, tasks, arguments):
-    """run(_ONE, task, arguments) for every task, in the pool, where `run` is what calls this.
-
-    Writes what Numba has no words for: a C function that takes the arguments from memory and calls
-    the kernel, so that one compiled loop can run all kernels by their address.
-    """
-    pool = typing.resolve_value_type(_tasks_in_pool)
-    pool_signature = pool.get_call_type(typing, (int64, int64, int64), {})
+def _let_other_threads_run(typing):
+    """Give Python's lock away; what is needed to take it back."""
 
     def codegen(context, builder, signature, values):
-        tasks, packed = values
-        integer = ir.IntType(64)
-        kind = ir.FunctionType(ir.VoidType(), [integer, integer])
-        unpack = ir.Function(builder.module, kind, "tinynet_unpack_and_call")
-        unpack.linkage = "internal"
-        inner = ir.IRBuilder(unpack.append_basic_block("entry"))
-        task, place = unpack.args
-        unpacked = inner.load(inner.inttoptr(place, packed.type.as_pointer()))
-        # Kernels raise nothing; there would be nobody to raise it to.
-        context.call_conv.call_function(
-            inner,
-            builder.function,
-            types.none,
-            (int64, int64, arguments),
-            [ir.Constant(integer, _ONE), task, unpacked],
-        )
-        inner.ret_void()
+        state = context.get_python_api(builder).save_thread()
+        return builder.ptrtoint(state, ir.IntType(64))
 
-        place = builder.ptrtoint(cgutils.alloca_once_value(builder, packed), integer)
-        run = context.get_function(pool, pool_signature)
-        run(builder, [builder.ptrtoint(unpack, integer), tasks, place])
+    return int64(), codegen
+
+
+@intrinsic
+def _wait_for_turn(typing, state):
+    """Take Python's lock back."""
+
+    def codegen(context, builder, signature, values):
+        python = context.get_python_api(builder)
+        python.restore_thread(builder.inttoptr(values[0], python.voidptr))
         return context.get_dummy_value()
 
-    return types.void(int64, arguments), codegen
+    return types.void(int64), codegen
+
+
+def _run(in_pool, function, tasks, packed, table):
+    """Call a compiled task for 0 ... tasks - 1, in the pool or one by one.
+
+    packed is the address of a tuple of arguments, table that of what they should be. Gives 0,
+    the number (from 1) of an argument that is not, or -1 if a task failed.
+    """
+    memory = arguments.memory_for_words()
+    wrong = arguments.unpack(packed, table, memory)
+    if wrong:
+        return wrong
+    state = _let_other_threads_run()
+    failed = 0
+    if in_pool:
+        failed += _tasks_in_pool(function, tasks, memory)
+    else:
+        for task in range(tasks):
+            failed += _call_address(function, task, memory)
+    _wait_for_turn(state)
+    return -1 if failed else 0
+
+
+@cache
+def _runner() -> Callable:
+    """`_run`, compiled."""
+    dispatcher = numba.njit(_run, no_cfunc_wrapper=True)
+    _compiled(dispatcher, (int64,) * 5, "run")
+    dispatcher.disable_compile()
+    return dispatcher
 
 
 def dense(first: ndarray, *others: ndarray | None) -> list:
