@@ -10,8 +10,8 @@ bytes,
     a float        as float64
     a tuple        its items, one after the other
 
-and `load` makes compiled values of them. What a kernel takes is said by a table (`described`), which
-`unpack` follows and checks: an argument that does not fit is refused, never misread.
+and `load` makes compiled values of them. A table (`described`) says what a kernel takes;
+`unpack` follows it and checks: an argument that does not fit is refused, never misread.
 
 Where things lie in Python's objects is what C code that uses them is compiled with: see "Common
 Object Structures" in CPython's manual and "Python types and C-structures" in NumPy's.
