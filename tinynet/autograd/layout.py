@@ -125,16 +125,18 @@ def follow(result: Any, inputs: Any, *, elementwise: bool = False) -> None:
     """
     array = result.array
     if elementwise:
-        for x in (result, *inputs):
-            if x is not None and not x.array.flags.c_contiguous:
+        for x in inputs:
+            if x is not None and not (x.array.flags.c_contiguous or unsettled(x)):
+                order = order_of(array.shape, inputs)
                 break
         else:
-            return
-        order = order_of(array.shape, inputs)
+            order = None
         if order is not None:
             if not _lies_in(array, order) and not _shares(array, inputs):
                 result.array = in_order(array, order)
             result._pinned = lies_channels_last(result.array)
+            return
+        if array.flags.c_contiguous:
             return
         if lies_channels_last(array):
             result._pinned = False
