@@ -7,10 +7,10 @@ the memory comes back and waits for the next.
 
 Memory is taken from the system in blocks. An array gets the smallest waiting piece that is large
 enough, of which the rest goes on waiting; pieces that come back grow together with their waiting
-neighbours. So the activations of a forward pass find room in what was a large gradient, and from
-the second step on training needs no fresh memory. If there is no such piece, the pool first gives
-whole waiting blocks back to the system, as far as it would otherwise hold more, lent and waiting
-together, than was once lent at the same time; blocks of which a part is lent must stay.
+neighbours. So the activations of a forward pass find room in what was a large gradient, and after
+a few steps training needs no fresh memory. If there is no such piece, the pool first gives whole
+waiting blocks back to the system, as far as it would otherwise hold a sixteenth more, lent and
+waiting together, than was once lent at the same time. Blocks of which a part is lent must stay.
 """
 
 import threading
@@ -26,6 +26,7 @@ from numpy import ndarray
 
 SMALLEST = 2**20  # bytes; the C library's own lists serve smaller arrays well
 ALIGNMENT = 64  # a cache line
+ROOM = 17 / 16  # of what was once lent: pieces do not fit together without gaps
 
 
 class _Piece(NamedTuple):
@@ -125,7 +126,7 @@ class Pool:
         """A piece of this size: of the smallest waiting one that will do, or fresh."""
         at = bisect_left(self._waiting, (size,))
         if at == len(self._waiting):
-            self._shrink(max(self.most_lent, self.lent + size) - size)
+            self._shrink(ROOM * max(self.most_lent, self.lent + size) - size)
             return self._fresh(size)
         piece = self._waiting[at]
         self._take(piece)
@@ -141,7 +142,7 @@ class Pool:
         self.held += size
         return _Piece(size, self._number, 0)
 
-    def _shrink(self, most: int) -> None:
+    def _shrink(self, most: float) -> None:
         """Give whole waiting blocks back until at most `most` is held: the smallest that will do,
         or else the largest."""
         whole = [piece for piece in self._waiting if piece.size == self._blocks[piece.block].nbytes]

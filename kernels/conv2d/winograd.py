@@ -58,7 +58,8 @@ TILE_TASK = 8  # tiles transformed by one task
 FILTER_TASK = 32  # input channels whose filters are transformed at once
 MULTIPLICATIONS = 50  # of one thread in a nanosecond, about
 TASKS = 36  # parts of the products
-ERRORS = {(4, 3): 60, (2, 3): 32, (4, 5): 250, (2, 5): 200}  # in eps of the dtype, see above
+# In units of the dtype's eps, see above.
+ERRORS = {(4, 3): 60, (2, 3): 32, (4, 5): 250, (2, 5): 200}
 
 
 def forward(x: ndarray, w: ndarray, bias: ndarray | None, *, dims: Conv2dDims) -> ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tinynet.kernels.buffers import SMALLEST, Pool
+from tinynet.kernels.buffers import ROOM, SMALLEST, Pool
 
 MB = 2**20
 
@@ -78,7 +78,7 @@ def test_a_block_of_which_a_part_is_lent_stays(pool):
     assert pool.held == 0
 
 
-def test_no_more_is_held_than_was_once_lent_at_the_same_time(pool):
+def test_hardly_more_is_held_than_was_once_lent_at_the_same_time(pool):
     a, b = pool.empty(floats(10), np.float32), pool.empty(floats(10), np.float32)
     del a, b
     c = pool.empty(floats(12), np.float32)  # larger than either waiting memory: one must go
@@ -113,7 +113,7 @@ def test_random_lives(steps):
         array[:: MB // 8] = number
         living.append((array, number))
         most = max(most, pool.lent)
-        if pool.held > max(held, most):  # fresh memory, and more than ever: for want of a piece
+        if pool.held > max(held, ROOM * most):  # for want of a piece that is large enough
             held = pool.held
             pool.clear()
             assert pool.held == held  # no whole block was waiting

@@ -80,12 +80,7 @@ def taps(case):
     return case.dims.R if case.dims.stride == (1, 1) else 3
 
 
-EACH = [
-    (m, case, dtype)
-    for case in TAKEN
-    for m in (4, 2)
-    for dtype in ("float32", "float64")
-]
+EACH = [(m, case, dtype) for case in TAKEN for m in (4, 2) for dtype in ("float32", "float64")]
 
 
 def slow(m, r, dtype):
