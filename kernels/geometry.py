@@ -9,6 +9,10 @@ Pair = tuple[int, int]
 
 def pair(value: int | Sequence[int], name: str, operation: str, *, least: int) -> Pair:
     """(rows, columns) of a parameter given as one int or as two; each must be `least` or more."""
+    if value.__class__ is tuple and len(value) == 2:
+        rows, columns = value
+        if rows.__class__ is columns.__class__ is int and rows >= least and columns >= least:
+            return rows, columns  # as a layer has them: this is asked at every call
     both = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(both) == 1:
         both = both * 2

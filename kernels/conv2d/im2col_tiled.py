@@ -26,6 +26,7 @@ column s of the filter too, and is as wide as an output row: t = p Q + q numbers
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ def forward(x: ndarray, w: ndarray, bias: ndarray | None, *, dims: Conv2dDims) -
     window = dims.C // dims.groups * dims.R * dims.S
     filters = w.reshape(dims.groups, dims.K // dims.groups, window)
     start = (-dims.padding[0], -dims.padding[1])
-    _correlate(x, filters, bias, y, taps=_Taps.of(_positions(dims), dims.stride), start=start)
+    _correlate(x, filters, bias, y, taps=_window_taps(dims), start=start)
     return y
 
 
@@ -105,7 +106,7 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     block = even_split(channels, WEIGHT_CHANNELS)
     blocks = -(-channels // block)
     chunks = min(dims.N * -(-dims.P // rows), -(-TASKS // (dims.groups * blocks)))
-    taps = _Taps.of(_positions(dims), dims.stride, columns_apart=lines)
+    taps = _window_taps(dims, columns_apart=lines)
     start = (-dims.padding[0], -dims.padding[1])
     plan, starts = taps.plan(start, rows, dims.Q, block, x.dtype)
     # The sums are kept in whole tiles: as (K, C taps), or as (C taps, K), filters innermost.
@@ -174,7 +175,8 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
 def _sums_lines(dims: Conv2dDims, dtype: np.dtype) -> bool:
     """True if vectors run along the sum in grad_weight, not along the filters (see the top)."""
     filters, terms = dims.K // dims.groups, dims.C // dims.groups * dims.R * dims.S
-    if filters > lanes(dtype) or dims.P * dims.Q < 8 * lanes(dtype):
+    steps = dims.P * dims.Q // lanes(dtype)
+    if filters > lanes(dtype) or steps < 8:
         return False
     # Panels of one vector leave the CPU waiting for its sums, and turning dy takes time too.
     return _line_tiles(dims) < 1.5 * round_up(terms, ROWS) * lanes(dtype)
@@ -184,12 +186,6 @@ def _line_tiles(dims: Conv2dDims) -> int:
     """Numbers of dw of a group, in whole tiles of products along the sum."""
     terms = dims.C // dims.groups * dims.R * dims.S
     return round_up(dims.K // dims.groups, DOT_ROWS) * round_up(terms, DOT_COLUMNS)
-
-
-def _positions(dims: Conv2dDims) -> list[tuple[int, int]]:
-    """How far filter position (r, s) lies from (0, 0), in pixels, in reading order."""
-    rows, columns = dims.dilation
-    return [(r * rows, s * columns) for r, s in np.ndindex(dims.R, dims.S)]
 
 
 class _Plan(NamedTuple):
@@ -247,6 +243,14 @@ class _Taps(NamedTuple):
             *self.stride, *start, rows, columns, channels, grid_rows, width, taps, lanes(dtype)
         )
         return plan, starts.ravel()
+
+
+@lru_cache(maxsize=1024)
+def _window_taps(dims: Conv2dDims, *, columns_apart: bool = False) -> _Taps:
+    """All positions of a filter in reading order, where they meet x."""
+    rows, columns = dims.dilation
+    positions = [(r * rows, s * columns) for r in range(dims.R) for s in range(dims.S)]
+    return _Taps.of(positions, dims.stride, columns_apart=columns_apart)
 
 
 def _phases(taps: int, dilation: int, stride: int, padding: int) -> list[tuple]:
