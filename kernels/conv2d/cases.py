@@ -104,6 +104,8 @@ CASES = [
     Conv2dCase("wide rows", (2, 3, 7, 37), (7, 3, 3, 3), padding=1, bias=True),
     Conv2dCase("wide rows, groups", (2, 4, 5, 60), (28, 2, 2, 3), (1, 2), groups=2, bias=True),
     Conv2dCase("wide rows, dilated", (1, 2, 9, 50), (3, 2, 3, 3), 1, 2, (2, 3), bias=True),
+    Conv2dCase("few channels, stride 2", (1, 3, 30, 34), (20, 3, 5, 5), 2, (0, 2)),
+    Conv2dCase("few filters, strides", (2, 3, 21, 25), (5, 3, 3, 4), (2, 3), 1, bias=True),
     Conv2dCase("LeNet 1", (64, 1, 28, 28), (6, 1, 5, 5), padding=2, size="large"),
     Conv2dCase("LeNet 2", (64, 6, 14, 14), (16, 6, 5, 5), size="large"),
     Conv2dCase("ConvNet 1, 28x28", (64, 1, 28, 28), (32, 1, 3, 3), padding=1, size="large"),

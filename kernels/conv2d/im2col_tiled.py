@@ -182,7 +182,8 @@ def estimate(dims: Conv2dDims, direction: Direction, dtype: np.dtype) -> Estimat
 def _sums_lines(dims: Conv2dDims, dtype: np.dtype) -> bool:
     """True if vectors run along the sum in grad_weight, not along the filters (see the top)."""
     filters, terms = dims.K // dims.groups, dims.C // dims.groups * dims.R * dims.S
-    if filters > lanes(dtype) or 8 * lanes(dtype) > dims.P * dims.Q:
+    steps = dims.P * dims.Q // lanes(dtype)
+    if filters > lanes(dtype) or steps < 8:
         return False
     # Panels of one vector leave the CPU waiting for its sums, and turning dy takes time too.
     return _line_tiles(dims) < 1.5 * round_up(terms, ROWS) * lanes(dtype)

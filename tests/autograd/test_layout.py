@@ -422,3 +422,13 @@ def test_sums_of_all_pixels_are_as_accurate_in_either_order(keepdim):
         total = x.contiguous(memory_format=order).sum((0, 2, 3), keepdim=keepdim)
         assert total.shape == exact.shape
         np.testing.assert_allclose(total.numpy(), exact, rtol=1e-6)
+
+
+@pytest.mark.parametrize("inner", [False, True], ids=["planes", "channels last"])
+def test_the_gradient_of_average_pooling_lies_as_its_input(inner):
+    """Whatever order dy has: what is next in backward need not copy the larger dx."""
+    dy = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+    for given_dy in (dy, layout.as_channels_last(dy)):
+        ordered = layout.ordered(given_dy, inner)
+        assert layout.lies_channels_last(ordered) == inner
+        np.testing.assert_array_equal(ordered, dy)
