@@ -99,8 +99,9 @@ def grad_weight(dy: ndarray, x: ndarray, *, dims: Conv2dDims) -> ndarray:
     splits = min(panels, -(-TASKS // chunks))
     sums = buffers.empty((chunks, panels, height, width), x.dtype)
     _sum_weights_task(
-        chunks * splits, channels_last(x), channels_last(dy), sums, plane, dims.R, dims.S, rows,
-        splits, lanes(x.dtype), nanoseconds=dims.flops / 2 / MULTIPLICATIONS,
+        chunks * splits, channels_last(x).reshape(-1), (dims.N, dims.H, dims.W, dims.C),
+        channels_last(dy), sums, plane, dims.R, dims.S, rows, splits, lanes(x.dtype),
+        nanoseconds=dims.flops / 2 / MULTIPLICATIONS,
     )  # fmt: skip
     total = sums[0] if chunks == 1 else sums.sum(axis=0)  # chunk after chunk, in order
     total = total[:, :terms].reshape(panels, dims.R, dims.S, dims.C, width)
@@ -177,6 +178,7 @@ class _Plane(NamedTuple):
     y_column_step: int
 
 
+_SHAPE = types.UniTuple(int64, 4)
 _PLANE = types.NamedUniTuple(int64, len(_Plane._fields), _Plane)
 
 
@@ -236,8 +238,8 @@ def _correlate(
     blocks = N * -(-plane.rows // rows)
     splits = min(panels, -(-TASKS // blocks))
     _correlate_task(
-        blocks * splits, x, packed, padded_bias, y.reshape(-1), plane, *taps.shape, rows, splits,
-        lanes(x.dtype), *y.shape[1:], nanoseconds=work,
+        blocks * splits, x.reshape(-1), x.shape, packed, padded_bias, y.reshape(-1), y.shape, plane,
+        *taps.shape, rows, splits, lanes(x.dtype), nanoseconds=work,
     )  # fmt: skip
 
 
@@ -255,9 +257,9 @@ def _pack_task(panel, w, packed, taps, C, K, k_step, c_step):
 
 
 @jit.inline
-def _fill_lines(lines, x, n, h_first, count, w_first, width):
+def _fill_lines(lines, x, shape, n, h_first, count, w_first, width):
     """lines (count, width, C) = the pixels of x[n] from (h_first, w_first) on, 0 outside of it."""
-    _, H, W, C = x.shape
+    _, H, W, C = shape
     left = min(max(0, -w_first), width)
     right = max(left, min(width, W - w_first))
     for i in range(count):
@@ -267,25 +269,25 @@ def _fill_lines(lines, x, n, h_first, count, w_first, width):
             known = width, width
         for j in range(known[0] * C):
             lines[line + j] = 0
-        if known[1] > known[0]:
-            pixels = x[n, h].reshape(W * C)
-            for j in range(known[0] * C, known[1] * C):
-                lines[line + j] = pixels[w_first * C + j]
+        pixels = ((n * H + h) * W + w_first) * C
+        for j in range(known[0] * C, known[1] * C):
+            lines[line + j] = x[pixels + j]
         for j in range(known[1] * C, width * C):
             lines[line + j] = 0
 
 
 @jit.kernel(
     lambda T: (
-        T[:, :, :, ::1], T[:, :, ::1], T[::1], T[::1], _PLANE,
-        int64, int64, int64, int64, int64, int64, int64, int64,
+        T[::1], _SHAPE, T[:, :, ::1], T[::1], T[::1], _SHAPE, _PLANE,
+        int64, int64, int64, int64, int64,
     )
 )  # fmt: skip
 def _correlate_task(
-    task, x, w, bias, y, plane, R, S, most_rows, splits, lanes, y_rows, y_columns, K
+    task, x, x_shape, w, bias, y, y_shape, plane, R, S, most_rows, splits, lanes
 ):  # fmt: skip
     """y at some rows of one image in some panels of filters."""
-    _, H, W, C = x.shape
+    _, H, W, C = x_shape
+    _, y_rows, y_columns, K = y_shape
     panels, depth, width = w.shape
     task, split = divmod(task, splits)
     n, block = divmod(task, -(-plane.rows // most_rows))
@@ -296,38 +298,38 @@ def _correlate_task(
     h, left = plane.row_start + first * plane.row_stride, plane.column_start
     inside = h >= 0 and h + lines_count <= H and left >= 0 and left + lines_width <= W
     pitch = (W if inside else lines_width) * C
-    source, origin = x.reshape(-1), ((n * H + h) * W + left) * C
+    source, origin = x, ((n * H + h) * W + left) * C
     if not inside:
         source, origin = np.empty(lines_count * pitch, y.dtype), 0
-        _fill_lines(source, x, n, h, lines_count, left, lines_width)
+        _fill_lines(source, x, x_shape, n, h, lines_count, left, lines_width)
     pixels = rows * columns
     tiles = -(-pixels // ROWS)
     place, y_place = np.empty(tiles * ROWS, np.int64), np.empty(tiles * ROWS, np.int64)
+    sum_place = np.empty(tiles * ROWS, np.int64)
     for i in range(rows):
         p = plane.y_row + (first + i) * plane.y_row_step
         line, y_line = i * plane.row_stride * pitch, (n * y_rows + p) * y_columns + plane.y_column
         for j in range(columns):
             place[i * columns + j] = line + j * plane.column_stride * C
             y_place[i * columns + j] = (y_line + j * plane.y_column_step) * K
-    for i in range(pixels, tiles * ROWS):  # beyond the last pixel, repeat it
-        place[i], y_place[i] = place[pixels - 1], y_place[pixels - 1]
+    for i in range(tiles * ROWS):
+        known = min(i, pixels - 1)  # beyond the last pixel, repeat it
+        place[i], y_place[i], sum_place[i] = place[known], y_place[known], i * width
     x_term, w_term = np.empty(depth, np.int64), np.empty(depth, np.int64)
     for k in range(depth):
         x_term[k], w_term[k] = k // (S * C) * pitch + k % (S * C), k * width
     whole = K // width  # panels, whose last piece of the sum goes straight to y
     sums = np.empty(0 if depth <= DEPTH and whole == panels else tiles * ROWS * width, y.dtype)
-    sum_place = np.arange(0, tiles * ROWS * width, width)
     for panel in range(split * panels // splits, (split + 1) * panels // splits):
         channel = panel * width
         for k in range(0, depth, DEPTH):
             straight = k + DEPTH >= depth and panel < whole
             multiply_places(
-                width // lanes, source, origin, place, x_term[k:],
-                w, panel * depth * width, w_term[k:],
+                width // lanes, source, origin, place, x_term, w, panel * depth * width, w_term,
                 y if straight else sums, channel if straight else 0,
                 y_place if straight else sum_place,
                 bias if k == 0 else sums, channel if k == 0 else 0, 0 if k == 0 else width,
-                min(DEPTH, depth - k), tiles,
+                k, min(DEPTH, depth - k), tiles,
             )  # fmt: skip
         if panel >= whole:
             for t in range(pixels):
@@ -337,16 +339,16 @@ def _correlate_task(
 
 @jit.kernel(
     lambda T: (
-        T[:, :, :, ::1], jit.read_only(T[:, :, :, ::1]), T[:, :, :, ::1], _PLANE,
+        T[::1], _SHAPE, jit.read_only(T[:, :, :, ::1]), T[:, :, :, ::1], _PLANE,
         int64, int64, int64, int64, int64,
     )
 )  # fmt: skip
-def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
+def _sum_weights_task(task, x, x_shape, dy, sums, plane, R, S, most_rows, splits, lanes):
     """sums[chunk] (R S C, K) in some panels of filters, over the chunk's images.
 
     Goes through them in pieces of some lines of dy, which are packed panel by panel.
     """
-    N, H, W, C = x.shape
+    N, H, W, C = x_shape
     K = dy.shape[3]
     chunks, panels, height, width = sums.shape
     chunk, split = divmod(task, splits)
@@ -368,10 +370,10 @@ def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
         h, left = plane.row_start + first * plane.row_stride, plane.column_start
         inside = h >= 0 and h + lines_count <= H and left >= 0 and left + lines_width <= W
         pitch = (W if inside else lines_width) * C
-        source, origin = x.reshape(-1), ((n * H + h) * W + left) * C
+        source, origin = x, ((n * H + h) * W + left) * C
         if not inside:
             source, origin = lines, 0
-            _fill_lines(lines, x, n, h, lines_count, left, lines_width)
+            _fill_lines(lines, x, x_shape, n, h, lines_count, left, lines_width)
         for i in range(height):  # beyond the last term, repeat it
             r, j = divmod(min(i, terms - 1), S * C)
             place[i] = r * pitch + j
@@ -396,7 +398,10 @@ def _sum_weights_task(task, x, dy, sums, plane, R, S, most_rows, splits, lanes):
             for j in range(0, terms, ROWS):
                 c = ((chunk * panels + panel) * height + j) * width
                 multiply_tile(
-                    width // lanes, source, origin, place[j:],
+                    width // lanes, source, origin, place, j,
                     plane.row_stride * pitch, plane.column_stride * C, packed, 0, width,
                     sums, c, width, rows, columns, item - first_item,
                 )  # fmt: skip
+
+
+_correlate_task.then(_sum_weights_task)
