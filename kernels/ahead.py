@@ -62,12 +62,14 @@ def serve() -> None:
     enabled = False
     asked: queue.LifoQueue[str] = queue.LifoQueue()
     threading.Thread(target=_read, args=(asked,), daemon=True).start()
-    with suppress(queue.Empty):
+    try:
         while line := asked.get(timeout=IDLE):
             name, dtype = line.split()
             module, _, kernel = name.rpartition(".")
             found = importlib.import_module(f"{__package__}.{module}")
             getattr(found, kernel).compile(np.dtype(dtype))
+    finally:
+        os._exit(0)  # the other thread still reads: Python could not end in order
 
 
 def _read(asked: "queue.LifoQueue[str]") -> None:

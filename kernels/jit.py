@@ -113,10 +113,21 @@ class Kernel:
         version = self._versions.get(dtype)
         if version is None:
             version = self._versions[dtype] = self._version(dtype)
-        wrong = _call(version, tasks, values, nanoseconds)
-        if wrong > 0:  # an array of a class derived from NumPy's, or of a copy of a dtype
+        run, task, table, _, _ = version
+        if _parallel and tasks > 1 and nanoseconds >= WORTH_THREADS:
+            with _pool:
+                wrong = run(1, task, tasks, id(values), table)
+        else:
+            wrong = run(0, task, tasks, id(values), table)
+        if wrong:
+            self._not_run(wrong, version, tasks, values)
+
+    def _not_run(self, wrong: int, version: _Version, tasks: int, values: tuple) -> None:
+        """Run the tasks after all, with arrays of NumPy's own class and dtypes, or raise."""
+        if wrong > 0:
+            run, task, table, _, _ = version
             values = arguments.canonical(values)
-            wrong = _call(version, tasks, values, nanoseconds)
+            wrong = run(0, task, tasks, id(values), table)
         if wrong > len(version.kinds):
             raise TypeError(
                 f"{self.name} takes {len(version.kinds)} arguments, but got {len(values)}"
@@ -151,14 +162,6 @@ class Kernel:
         )
         with event.install_listener("numba:compile", _Announcer(self, dtype, dispatcher)):
             return _compiled(dispatcher, signature, f"{self.name}-{dtype.name}")
-
-
-def _call(version: _Version, tasks: int, values: tuple, nanoseconds: float) -> int:
-    run, task, table, _, _ = version
-    if _parallel and tasks > 1 and nanoseconds >= WORTH_THREADS:
-        with _pool:
-            return run(1, task, tasks, id(values), table)
-    return run(0, task, tasks, id(values), table)
 
 
 def _described(value: Any) -> str:
