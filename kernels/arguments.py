@@ -10,8 +10,8 @@ bytes,
     a float        as float64
     a tuple        its items, one after the other
 
-and `load` makes compiled values of them. A table (`described`) says what a kernel takes;
-`unpack` follows it and checks: an argument that does not fit is refused, never misread.
+and `load` makes compiled values of them. What a kernel takes is said by a table (`described`),
+which `unpack` follows and checks: an argument that does not fit is refused, never misread.
 
 Where things lie in Python's objects is what C code that uses them is compiled with: see "Common
 Object Structures" in CPython's manual and "Python types and C-structures" in NumPy's.
@@ -35,7 +35,8 @@ MOST_WORDS = 256  # of one call
 NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 _TYPE = object.__basicsize__ - WORD  # of every object: ob_type, its last field
-_ITEMS = tuple.__basicsize__  # of a tuple: ob_item
+_LENGTH = object.__basicsize__  # of a tuple: ob_size
+_ITEMS = tuple.__basicsize__  # and ob_item
 
 
 class _ArrayFields(ctypes.Structure):
@@ -108,15 +109,19 @@ def canonical(argument: Any) -> Any:
 def unpack(arguments, table, memory):
     """Write the tuple at the address `arguments` into memory; all three are addresses.
 
-    0, or the number (from 1) of the first argument that is not what the table says.
+    0, or the number (from 1) of the first argument that is not what the table says; one more than
+    the table has if there are fewer arguments, or more.
     """
     row = table + WORD
-    for number in range(_word(table)):
+    expected = _word(table)
+    if _word(arguments + _LENGTH) != expected:
+        return expected + 1
+    for number in range(expected):
         item = _word(arguments + _ITEMS + number * WORD)
         if _word(row) == _TUPLE:
-            if _word(item + _TYPE) != _word(row + WORD):
-                return number + 1
             count = _word(row + 2 * WORD)
+            if _word(item + _TYPE) != _word(row + WORD) or _word(item + _LENGTH) != count:
+                return number + 1
             row += _ROW
             first = item + _ITEMS
         else:

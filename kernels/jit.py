@@ -52,7 +52,7 @@ from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 from numpy import ndarray
 
-from . import arguments, user_cache
+from . import ahead, arguments, user_cache
 from .arguments import MOST_WORDS, NO_WRAPPERS
 from .dtypes import check_dtypes
 
@@ -98,6 +98,11 @@ class Kernel:
         self._function, self._types = function, types
         self._fastmath: Any = allowed or False  # what LLVM may do to floating-point arithmetic
         self._versions: dict[np.dtype, _Version] = {}
+        self.following: list[str] = []
+
+    def then(self, *others: "Kernel") -> None:
+        """Kernels that will be needed soon after this one: compile them meanwhile (ahead.py)."""
+        self.following += [other.name for other in others]
 
     def __call__(self, tasks: int, *values: Any, nanoseconds: float = WORTH_THREADS) -> None:
         """Run tasks 0 ... tasks - 1 with these arguments; they write into arrays among them.
@@ -109,11 +114,26 @@ class Kernel:
         dtype = values[0].dtype
         version = self._versions.get(dtype)
         if version is None:
-            version = self._versions[dtype] = self._compile(dtype)
-        wrong = _call(version, tasks, values, nanoseconds)
-        if wrong > 0:  # an array of a class derived from NumPy's, or of a copy of a dtype
+            version = self._versions[dtype] = self._version(dtype)
+        run, task, table, _, _ = version
+        if _parallel and tasks > 1 and nanoseconds >= WORTH_THREADS:
+            with _pool:
+                wrong = run(1, task, tasks, id(values), table)
+        else:
+            wrong = run(0, task, tasks, id(values), table)
+        if wrong:
+            self._not_run(wrong, version, tasks, values)
+
+    def _not_run(self, wrong: int, version: _Version, tasks: int, values: tuple) -> None:
+        """Run the tasks after all, with arrays of NumPy's own class and dtypes, or raise."""
+        if wrong > 0:
+            run, task, table, _, _ = version
             values = arguments.canonical(values)
-            wrong = _call(version, tasks, values, nanoseconds)
+            wrong = run(0, task, tasks, id(values), table)
+        if wrong > len(version.kinds):
+            raise TypeError(
+                f"{self.name} takes {len(version.kinds)} arguments, but got {len(values)}"
+            )
         if wrong > 0:
             raise TypeError(
                 f"{self.name}: argument {wrong} is {_described(values[wrong - 1])}, "
@@ -122,10 +142,18 @@ class Kernel:
         if wrong < 0:
             raise MemoryError(f"{self.name}: there is no memory for what a task needs")
 
-    def _compile(self, dtype: np.dtype) -> _Version:
+    def _version(self, dtype: np.dtype) -> _Version:
         kinds = types.Tuple(self._types(numba.from_dtype(dtype)))
         size = arguments.words(kinds)
         assert size <= MOST_WORDS, f"the arguments of {self.name} are too many: {size} words"
+        compiled = self.compile(dtype)
+        task = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
+        table = arguments.described(kinds)
+        return _Version(_runner(), task, table.ctypes.data, kinds, (compiled, table))
+
+    def compile(self, dtype: np.dtype) -> Any:
+        """Numba's result for float32 or float64, compiled or found in the cache on disk."""
+        signature = (int64, *self._types(numba.from_dtype(dtype)))
         dispatcher = numba.njit(
             self._function,
             nogil=True,
@@ -134,19 +162,8 @@ class Kernel:
             pipeline_class=_TaskCompiler,
             no_cpython_wrapper=True,
         )
-        with event.install_listener("numba:compile", _Announcer(self.name, dispatcher)):
-            compiled = _compiled(dispatcher, (int64, *kinds), f"{self.name}-{dtype.name}")
-        task = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
-        table = arguments.described(kinds)
-        return _Version(_runner(), task, table.ctypes.data, kinds, (dispatcher, table))
-
-
-def _call(version: _Version, tasks: int, values: tuple, nanoseconds: float) -> int:
-    run, task, table, _, _ = version
-    if _parallel and tasks > 1 and nanoseconds >= WORTH_THREADS:
-        with _pool:
-            return run(1, task, tasks, id(values), table)
-    return run(0, task, tasks, id(values), table)
+        with event.install_listener("numba:compile", _Announcer(self, dtype, dispatcher)):
+            return _compiled(dispatcher, signature, f"{self.name}-{dtype.name}")
 
 
 def _described(value: Any) -> str:
@@ -434,15 +451,18 @@ def _numba_cache(directory: Path | None) -> Iterator[None]:
 class _Announcer(event.Listener):
     """Tells that a kernel is being compiled; Numba is silent when it finds it on disk."""
 
-    def __init__(self, name: str, dispatcher: Any) -> None:
-        self._name, self._dispatcher = name, dispatcher
+    def __init__(self, kernel: Kernel, dtype: np.dtype, dispatcher: Any) -> None:
+        self._kernel, self._dtype, self._dispatcher = kernel, dtype, dispatcher
 
     def on_start(self, event: Any) -> None:
         if event.data["dispatcher"] is not self._dispatcher:
             return  # a function that this one calls
-        why = "once for this machine" if cache_directory() else "as no cache can be written"
+        directory = cache_directory()
+        if directory is not None:
+            ahead.request(self._kernel.following, self._dtype, directory)
+        why = "once for this machine" if directory else "as no cache can be written"
         for listener in _listeners:
-            listener(self._name, why)
+            listener(self._kernel.name, why)
         global _announced
         if not _listeners and not _announced and sys.stderr.isatty():
             print(f"tinynet: compiling CPU kernels, {why} (seconds) ...", file=sys.stderr)

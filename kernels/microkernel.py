@@ -366,34 +366,35 @@ def address(context: Any, builder: ir.IRBuilder, array: Any, value: Any, start: 
 
 @intrinsic
 def multiply_tile(
-    typing, vectors, a, a_start, row, a_outer, a_step, b, b_start, b_step, c, c_start, c_row,
-    outer, inner, accumulate,
+    typing, vectors, a, a_start, row, first_row, a_outer, a_step, b, b_start, b_step,
+    c, c_start, c_row, outer, inner, accumulate,
 ):  # fmt: skip
     """The formula at the top, on arrays of any shape: only their data pointers are used.
 
-    outer and inner must be at least 1. c is written, or added to if accumulate is not 0.
+    The ROWS positions of `row` from first_row on are taken. outer and inner must be at least 1.
+    c is written, or added to if accumulate is not 0.
     """
     n = types.int64
-    signature = types.void(n, a, n, row, n, n, b, n, n, c, n, n, n, n, n)
+    signature = types.void(n, a, n, row, n, n, n, b, n, n, c, n, n, n, n, n)
 
     def codegen(context, builder, signature, values):
         kinds = signature.args
-        vectors, a, a_start, row, a_outer, a_step, b, b_start, b_step, *rest = values
+        vectors, a, a_start, row, first_row, a_outer, a_step, b, b_start, b_step, *rest = values
         c, c_start, c_row, outer, inner, accumulate = rest
         arguments = [
             address(context, builder, kinds[1], a, a_start),
-            address(context, builder, kinds[3], row, constant(0)),
+            address(context, builder, kinds[3], row, first_row),
             a_outer,
             a_step,
-            address(context, builder, kinds[6], b, b_start),
+            address(context, builder, kinds[7], b, b_start),
             b_step,
-            address(context, builder, kinds[9], c, c_start),
+            address(context, builder, kinds[10], c, c_start),
             c_row,
             outer,
             inner,
             accumulate,
         ]
-        _call_for_size(builder, _tile_function, WIDTHS, kinds[9].dtype, vectors, arguments)
+        _call_for_size(builder, _tile_function, WIDTHS, kinds[10].dtype, vectors, arguments)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -402,28 +403,29 @@ def multiply_tile(
 @intrinsic
 def multiply_places(
     typing, vectors, a, a_start, row, a_place, b, b_start, b_place,
-    c, c_start, c_row, start, start_start, start_row, count, tiles,
+    c, c_start, c_row, start, start_start, start_row, first, count, tiles,
 ):  # fmt: skip
     """Tiles of short sums, each in one loop, and straight to where they belong:
 
     c[c_row[i] + j] = start[i start_row + j]
-                      + sum over k < count of a[row[i] + a_place[k]] b[b_place[k] + j]
+                      + sum over k of a[row[i] + a_place[k]] b[b_place[k] + j]
 
-    for the ROWS rows i of each tile; count and tiles are at least 1. Rows may repeat one another.
+    for the ROWS rows i of each tile and first <= k < first + count; count and tiles are at least 1.
+    Rows may repeat one another.
     """
     n = types.int64
-    signature = types.void(n, a, n, row, a_place, b, n, b_place, c, n, c_row, start, n, n, n, n)
+    signature = types.void(n, a, n, row, a_place, b, n, b_place, c, n, c_row, start, n, n, n, n, n)
 
     def codegen(context, builder, signature, values):
         kinds = signature.args
         vectors, a, a_start, row, a_place, b, b_start, b_place, *rest = values
-        c, c_start, c_row, start, start_start, start_row, count, tiles = rest
+        c, c_start, c_row, start, start_start, start_row, first, count, tiles = rest
         arguments = [
             address(context, builder, kinds[1], a, a_start),
             address(context, builder, kinds[3], row, constant(0)),
-            address(context, builder, kinds[4], a_place, constant(0)),
+            address(context, builder, kinds[4], a_place, first),
             address(context, builder, kinds[5], b, b_start),
-            address(context, builder, kinds[7], b_place, constant(0)),
+            address(context, builder, kinds[7], b_place, first),
             address(context, builder, kinds[8], c, c_start),
             address(context, builder, kinds[10], c_row, constant(0)),
             address(context, builder, kinds[11], start, start_start),

@@ -73,3 +73,7 @@ def _relu_backward_task(task, dy, y, dx):
     for i in range(len(y)):
         gradient = dy[i]
         dx[i] = 0 if y[i] <= 0 else gradient
+
+
+for _forward in (_relu_task, _relu_in_place_task):
+    _forward.then(_relu_backward_task)

@@ -345,3 +345,7 @@ def _backward_task(c, dy, x, dx, weight, mean, var, dweight, dbias, eps):
         for i in range(L):
             deviation = _centered(x[n, c, i], center, offset)
             dx[n, c, i] = scale * (dy[n, c, i] - level - deviation * slope)
+
+
+_forward_task.then(_backward_task)
+_moments_task.then(_apply_rows_task, _gradient_sums_task, _gradient_task)

@@ -216,6 +216,7 @@ class _Plane(NamedTuple):
     y_column_step: int
 
 
+_SHAPE = types.UniTuple(int64, 4)
 _PLANE = types.NamedUniTuple(int64, len(_Plane._fields), _Plane)
 
 
@@ -304,7 +305,7 @@ def _spread_task(n, dx, dy, images, w, windows, lanes):
                 multiply_places(
                     width // lanes, dy, start, place, dy_term,
                     w, (r * panels + panel) * K * width, w_term,
-                    products, panel * width, product_place, nothing, 0, 0, K, tiles,
+                    products, panel * width, product_place, nothing, 0, 0, 0, K, tiles,
                 )  # fmt: skip
             for i in range(pixels):
                 p, q = divmod(i, Q)
@@ -452,14 +453,16 @@ def _correlate_task(
     pixels = rows * columns
     tiles = -(-pixels // ROWS)
     place, y_place = np.empty(tiles * ROWS, np.int64), np.empty(tiles * ROWS, np.int64)
+    sum_place = np.empty(tiles * ROWS, np.int64)
     for i in range(rows):
         p = plane.y_row + (first + i) * plane.y_row_step
         line, y_line = i * plane.row_stride * pitch, (n * y_rows + p) * y_columns + plane.y_column
         for j in range(columns):
             place[i * columns + j] = line + j * plane.column_stride * step
             y_place[i * columns + j] = (y_line + j * plane.y_column_step) * K
-    for i in range(pixels, tiles * ROWS):  # beyond the last pixel, repeat it
-        place[i], y_place[i] = place[pixels - 1], y_place[pixels - 1]
+    for i in range(tiles * ROWS):
+        known = min(i, pixels - 1)  # beyond the last pixel, repeat it
+        place[i], y_place[i], sum_place[i] = place[known], y_place[known], i * width
     x_term, w_term = np.empty(depth, np.int64), np.empty(depth, np.int64)
     for r in range(R):
         for s in range(S):
@@ -468,18 +471,16 @@ def _correlate_task(
                 x_term[k], w_term[k] = r * pitch + s * step + c * c_step, k * width
     whole = K // width  # panels, whose last piece of the sum goes straight to y
     sums = np.empty(0 if depth <= DEPTH and whole == panels else tiles * ROWS * width, y.dtype)
-    sum_place = np.arange(0, tiles * ROWS * width, width)
     for panel in range(split * panels // splits, (split + 1) * panels // splits):
         channel = panel * width
         for k in range(0, depth, DEPTH):
             straight = k + DEPTH >= depth and panel < whole
             multiply_places(
-                width // lanes, source, origin, place, x_term[k:],
-                w, panel * depth * width, w_term[k:],
+                width // lanes, source, origin, place, x_term, w, panel * depth * width, w_term,
                 y if straight else sums, channel if straight else 0,
                 y_place if straight else sum_place,
                 bias if k == 0 else sums, channel if k == 0 else 0, 0 if k == 0 else width,
-                min(DEPTH, depth - k), tiles,
+                k, min(DEPTH, depth - k), tiles,
             )  # fmt: skip
         if panel >= whole:
             for t in range(pixels):
@@ -548,7 +549,10 @@ def _sum_weights_task(task, x, images, dy, sums, plane, R, S, most_rows, splits,
             for j in range(0, terms, ROWS):
                 c = ((chunk * panels + panel) * height + j) * width
                 multiply_tile(
-                    width // lanes, source, origin, place[j:],
+                    width // lanes, source, origin, place, j,
                     plane.row_stride * pitch, plane.column_stride * step, packed, 0, width,
                     sums, c, width, rows, columns, item - first_item,
                 )  # fmt: skip
+
+
+_correlate_task.then(_sum_weights_task)

@@ -372,7 +372,7 @@ def _correlate_task(task, x, w, bias, y, phases, starts, plan, depth):
                 for i in range(ROWS):  # rows beyond the last filter repeat it
                     row[i] = (group * filters + k_first + min(k + i, depth - 1)) * J
                 multiply_tile(
-                    last - first, w, c * plan.taps, row, 0, 1, tile, 0,
+                    last - first, w, c * plan.taps, row, 0, 0, 1, tile, 0,
                     (last - first) * plan.lanes,
                     sums, k * line + t, line, 1, count, c,
                 )  # fmt: skip
@@ -407,7 +407,7 @@ def _correlate_rows(grid, w, bias, y, starts, plan, filters, n, p, q, rows, colu
             at = min(j, columns - width)
             multiply_places(
                 VECTORS, w, 0, w_row, terms, grid, i * plan.width + at, starts,
-                y, line + at, y_row, start, 0, width, J, tiles,
+                y, line + at, y_row, start, 0, width, 0, J, tiles,
             )  # fmt: skip
 
 
@@ -426,7 +426,7 @@ def _correlate_line(grid, w, sums, starts, plan, filters, vectors):
         t = begin * plan.lanes
         multiply_places(
             end - begin, w, 0, w_row, terms, grid, t, starts, sums, t, sum_row, start, 0, 0,
-            J, tiles,
+            0, J, tiles,
         )  # fmt: skip
 
 
@@ -517,7 +517,7 @@ def _sum_weights_task(task, x, dy, sums, phases, starts, plan, groups):
                 for i in range(ROWS):  # rows beyond the last repeat it
                     row[i] = starts[min(j + i, channels * plan.taps - 1)]
                 multiply_tile(
-                    last - first, grid, 0, row, plan.width, 1, transposed, 0, padded,
+                    last - first, grid, 0, row, 0, plan.width, 1, transposed, 0, padded,
                     sums, (task * height + j) * line + k, line, rows, Q, item - first_item,
                 )  # fmt: skip
 

@@ -325,7 +325,7 @@ def _multiply_task(
                 for i in range(ROWS):  # rows beyond the last repeat it
                     row[i] = min(t + i, tiles - 1) * width
                 multiply_tile(
-                    VECTORS, V, position * v_stride + group * plane, row, plane, 1, U, u, width,
+                    VECTORS, V, position * v_stride + group * plane, row, 0, plane, 1, U, u, width,
                     Y, position * y_stride + panel * plane + t * width, width,
                     min(depth, groups - group), width, group,
                 )  # fmt: skip
@@ -349,7 +349,7 @@ def _sum_products_task(
                     group, channel = divmod(min(c + i, C - 1), width)
                     row[i] = group * plane + channel
                 multiply_tile(
-                    VECTORS, V, position * v_stride + t * width, row, 0, width,
+                    VECTORS, V, position * v_stride + t * width, row, 0, 0, width,
                     D, position * d_stride + panel * plane + t * width, width,
                     dU, position * u_stride + (panel * height + c) * width, width,
                     1, min(WEIGHT_DEPTH, tiles - t), first + t,
@@ -368,9 +368,22 @@ class _Variant:
         self.outputs = _outputs_kernel(matrices.AT, f"outputs_{m}_{r}")
         self.filters = _filters_kernel(matrices.G, f"filters_{m}_{r}")
         self.weights = _weights_kernel(matrices.G.T, f"weights_{m}_{r}")
+        self.filters.then(self.inputs, _multiply_task, self.outputs)
+        self.filters.then(self.weights, _sum_products_task, self.cotangents)
 
 
 _variants = cache(_Variant)
+
+
+def __getattr__(name: str) -> jit.Kernel:
+    """The kernel of a variant by its name, such as inputs_4_3."""
+    try:
+        kernel, m, r = name.split("_")
+        return getattr(_variants(int(m), int(r)), kernel)
+    except ValueError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+
 _BLOCK = types.NamedUniTuple(int64, len(_Block._fields), _Block)
 _FILTERS = types.NamedUniTuple(int64, len(_Filters._fields), _Filters)
 

@@ -97,3 +97,6 @@ def _backward_task(task, dloss, logits, target, ignore_index, logsumexp, dlogits
         for c in range(len(row)):
             out[c] = out[c] / total * dloss[n]
         out[label] = (np.exp(row[label] - logsumexp[n]) / total - 1) * dloss[n]
+
+
+_forward_task.then(_backward_task)

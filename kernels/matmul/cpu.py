@@ -244,13 +244,13 @@ def _multiply_task(task, a, b, c, rows, columns, lanes):
                     row[i] = (m_first + min(m + i, rows - 1)) * a_row
                 if m < whole_rows and j < whole_columns:
                     multiply_tile(
-                        last - first, a, n * a_item + k * a_step, row, 0, a_step, packed, 0, width,
-                        c, c_start + m * c_row + j, c_row, 1, depth, k,
+                        last - first, a, n * a_item + k * a_step, row, 0, 0, a_step,
+                        packed, 0, width, c, c_start + m * c_row + j, c_row, 1, depth, k,
                     )  # fmt: skip
                 else:
                     multiply_tile(
-                        last - first, a, n * a_item + k * a_step, row, 0, a_step, packed, 0, width,
-                        sums, m * line + j, line, 1, depth, k,
+                        last - first, a, n * a_item + k * a_step, row, 0, 0, a_step,
+                        packed, 0, width, sums, m * line + j, line, 1, depth, k,
                     )  # fmt: skip
     for m in range(rows):
         for j in range(whole_columns if m < whole_rows else 0, columns):
@@ -286,12 +286,12 @@ def _stream_task(task, a, b, c, lanes):
             for m in range(0, tiles * ROWS, ROWS):
                 if whole:
                     multiply_tile(
-                        VECTORS, a, k * a_step, row[m:], 0, a_step, b, b_start + j, b_row,
+                        VECTORS, a, k * a_step, row, m, 0, a_step, b, b_start + j, b_row,
                         sums, m * line + j, line, 1, depth, k,
                     )  # fmt: skip
                 else:
                     multiply_tile(
-                        VECTORS, a, k * a_step, row[m:], 0, a_step, packed, 0, width,
+                        VECTORS, a, k * a_step, row, m, 0, a_step, packed, 0, width,
                         sums, m * line + j, line, 1, depth, k,
                     )  # fmt: skip
     for m in range(M):
@@ -313,3 +313,6 @@ def _pack(packed, starts, b, n, k_first, depth, j, vectors, lanes):
     for i in range(width):
         for k in range(depth):
             packed[k * width + i] = b[n, k_first + k, j + i] if i < columns else 0
+
+
+_multiply_rows_task.then(_multiply_task, _stream_task)

@@ -111,3 +111,6 @@ def _erf_task(task, x, y):
 def _libm_erf_task(task, x, y):
     for i in range(task * TASK_NUMBERS, min((task + 1) * TASK_NUMBERS, len(x))):
         y[i] = math.erf(x[i])
+
+
+_tanh_task.then(_tanh_backward_task)

@@ -454,3 +454,9 @@ def _spread_rows_task(task, dy, dx, count, window):
                             pixel[c] += gradient[c] / count[p, q]
             if empty:
                 pixel[:] = 0
+
+
+_max_planes_task.then(_scatter_planes_task)
+_mean_planes_task.then(_spread_planes_task)
+_max_rows_task.then(_scatter_rows_task)
+_mean_rows_task.then(_spread_rows_task)

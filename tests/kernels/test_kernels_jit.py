@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -194,8 +195,115 @@ def test_a_kernel_takes_no_other_types():
     def nothing(task, x):
         pass
 
-    with pytest.raises(TypeError, match=r"not C-contiguous, but the kernel takes array\(float32, 2d, C"):
+    with pytest.raises(
+        TypeError, match=r"not C-contiguous, but the kernel takes array\(float32, 2d, C"
+    ):
         nothing(1, np.zeros((3, 4), np.float32).T)
+
+
+def test_arguments_of_every_type_reach_a_kernel():
+    class Sizes(NamedTuple):
+        rows: int
+        columns: int
+
+    class Derived(np.ndarray):
+        pass
+
+    kinds = numba.types
+
+    @jit.kernel(
+        lambda T: (
+            T[:, :, :], jit.read_only(T[::1]), numba.uint8[::1], kinds.UniTuple(T[:, ::1], 2), T,
+            numba.float64, numba.int64, kinds.NamedUniTuple(numba.int64, 2, Sizes), T[::1],
+        )
+    )  # fmt: skip
+    def collect(task, a, b, codes, pair, scale, shift, flag, sizes, out):
+        out[0], out[1] = a[1, 2, 3], a.shape[0] * 100 + a.shape[1] * 10 + a.shape[2]
+        out[2], out[3] = b[1], codes[2]
+        out[4], out[5] = pair[0][1, 0], pair[1][0, 1]
+        out[6], out[7], out[8] = scale, shift, flag
+        out[9], out[10] = sizes.rows, sizes.columns
+
+    for dtype in (np.float32, np.float64):
+        a = np.arange(120, dtype=dtype).reshape(4, 5, 6).transpose(2, 0, 1)  # any strides
+        b = np.broadcast_to(dtype(7), 1).repeat(2)
+        b.flags.writeable = False
+        codes = np.array([1, 2, 250], np.uint8)
+        pair = np.array([[1, 2], [3, 4]], dtype), np.array([[5, 6]], dtype)
+        out = np.zeros(11, dtype)
+        collect(1, a, b, codes, pair, 0.5, np.float32(1.5), True, Sizes(-3, 2**40), out)
+        np.testing.assert_array_equal(
+            out, np.array([a[1, 2, 3], 645, 7, 250, 3, 6, 0.5, 1.5, 1, -3, 2**40], dtype)
+        )
+        # Classes derived from NumPy's, and dtypes that are equal but not the same object.
+        derived = tuple(part.view(Derived) for part in pair)
+        again = a.view(np.dtype(dtype, copy=True))
+        out[:] = 0
+        collect(1, again, b, codes, derived, 0.5, 1.5, 1, Sizes(-3, 5), out)
+        assert out[0] == a[1, 2, 3]
+        assert out[5] == 6
+
+
+def test_a_kernel_says_which_argument_it_does_not_take():
+    @jit.kernel(lambda T: (T[::1], numba.types.UniTuple(T[::1], 2), numba.int64, numba.float64))
+    def nothing(task, x, pair, count, scale):
+        pass
+
+    x = np.zeros(3, np.float32)
+    nothing(1, x, (x, x), 1, 1.0)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    for number, values in (
+        (1, (frozen, (x, x), 1, 1.0)),
+        (1, (x[::2], (x, x), 1, 1.0)),
+        (1, (x[None], (x, x), 1, 1.0)),
+        (2, (x, (x, x.astype(np.float64)), 1, 1.0)),
+        (2, (x, (x, x, x), 1, 1.0)),
+        (2, (x, x, 1, 1.0)),
+        (3, (x, (x, x), 1.5, 1.0)),
+        (3, (x, (x, x), 2**70, 1.0)),
+        (4, (x, (x, x), 1, None)),
+    ):
+        with pytest.raises(TypeError, match=rf"nothing: argument {number} is .*, but the kernel"):
+            nothing(1, *values)
+    for values in ((x, (x, x), 1), (x, (x, x), 1, 1.0, 1)):
+        with pytest.raises(TypeError, match=rf"takes 4 arguments, but got {len(values)}"):
+            nothing(1, *values)
+
+
+def test_a_task_without_memory_is_an_error():
+    @jit.kernel(lambda T: (T[::1],))
+    def greedy(task, x):
+        x[task] = np.empty(2**60, np.float64)[0]
+
+    for cost in (0.0, 1e9):  # one by one, and in the pool
+        with pytest.raises(MemoryError, match="greedy"):
+            greedy(2, np.zeros(2, np.float32), nanoseconds=cost)
+
+
+HELPED = """
+import sys, time, numpy as np
+from pathlib import Path
+from tinynet.kernels import ahead, jit
+from tinynet.kernels.activation import cpu
+cpu.relu(np.ones(9, np.float32))
+expected = "activation.cpu._relu_backward_task-float32"
+for _ in range(1000):
+    if list((jit.cache_directory() / expected).rglob("*.nbc")):
+        break
+    time.sleep(0.1)
+else:
+    sys.exit("nobody has compiled it")
+compiled = []
+jit.on_compile(lambda name, why: compiled.append(name))
+cpu.relu_backward(np.ones(9, np.float32), np.ones(9, np.float32))
+print(*compiled)
+"""
+
+
+@pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: "ab")(0)) < 2, reason="one core")
+def test_another_process_compiles_what_will_be_needed(tmp_path):
+    assert output(run(tmp_path, HELPED)) == ""
 
 
 def test_dense_copies_only_what_it_must():
