@@ -216,7 +216,6 @@ class _Plane(NamedTuple):
     y_column_step: int
 
 
-_SHAPE = types.UniTuple(int64, 4)
 _PLANE = types.NamedUniTuple(int64, len(_Plane._fields), _Plane)
 
 
