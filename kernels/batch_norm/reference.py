@@ -12,6 +12,8 @@ is large beside the spread. An empty batch has mean and variance 0.
 import numpy as np
 from numpy import ndarray
 
+from ..activation.reference import relu
+
 
 def forward(
     x: ndarray, weight: ndarray | None, bias: ndarray | None, *, eps: float
@@ -38,6 +40,12 @@ def normalize(
     deviation = np.sqrt(var.astype(np.float64) + eps)
     z = (x - _along(mean.astype(np.float64), x)) / _along(deviation, x)
     return _affine(z, weight, bias).astype(x.dtype)
+
+
+def normalize_relu(*arrays: ndarray | None, eps: float) -> ndarray:
+    """max(y, 0) of what `normalize` gives."""
+    y = normalize(*arrays, eps=eps)  # type: ignore[arg-type]
+    return relu(y, y)
 
 
 def backward(
