@@ -79,9 +79,11 @@ def sum_array(a: Any, dims: tuple[int, ...], keepdim: bool = False, dtype: Any =
         total = sum_array(a.transpose(0, 2, 3, 1).reshape(-1, C), (0,), False, dtype)
         return total.reshape(1, C, 1, 1) if keepdim else total
     if a.size < LONG:
-        if dims == (0,) and a.ndim == 2 and a.dtype.char in "fd" and not keepdim:
+        plain = type(a) is np.ndarray and dtype is None and a.dtype.char in "fd"
+        if plain and dims == (0,) and a.ndim == 2:
             # NumPy takes three times as long to begin a sum as a product.
-            return _ones(a.shape[0], a.dtype.char).dot(a)
+            total = _ones(a.shape[0], a.dtype.char).dot(a)
+            return total[None] if keepdim else total
         return _add_up(a, axis=dims, keepdims=keepdim, dtype=dtype)
     shape = a.shape
     if a.ndim == 2 and dims == (0,) and dtype is None and isinstance(a, np.ndarray):
