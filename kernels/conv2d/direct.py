@@ -33,7 +33,9 @@ from numba import int64, types
 from numpy import ndarray
 
 from .. import buffers, jit
+from ..matmul.cpu import LINEAR
 from ..microkernel import ROWS, VECTORS, copy_panel, lanes, multiply_places, multiply_tile
+from ..optimizer.cpu import sgd_task
 from ..tiling import even_split, round_up
 from .dims import Conv2dDims
 from .estimate import Direction, Estimate, summed
@@ -555,3 +557,5 @@ def _sum_weights_task(task, x, images, dy, sums, plane, R, S, most_rows, splits,
 
 
 _correlate_task.then(_sum_weights_task)
+# A network that begins like this ends with linear layers, and mostly SGD.
+_pack_task.then(sgd_task, *LINEAR)

@@ -315,4 +315,6 @@ def _pack(packed, starts, b, n, k_first, depth, j, vectors, lanes):
             packed[k * width + i] = b[n, k_first + k, j + i] if i < columns else 0
 
 
-_multiply_rows_task.then(_multiply_task, _stream_task)
+_multiply_rows_task.then(_stream_task, _multiply_task)
+# What a linear layer's training step takes, the first kernel last.
+LINEAR = (_stream_task, _multiply_task, _multiply_rows_task)

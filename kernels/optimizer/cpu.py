@@ -34,7 +34,7 @@ def sgd_step(
 ) -> None:
     """Stochastic gradient descent with momentum; updates params and momentum_buffers."""
     _step(
-        _sgd_task,
+        sgd_task,
         (params, grads, momentum_buffers),
         (lr, momentum, 1 - dampening, weight_decay),
         (bool(momentum), nesterov, maximize, first),
@@ -147,7 +147,7 @@ def _part(task, starts, k):
         T[::1], int64[::1], _several(T), _several(T), _several(T), int64, int64, int64, int64
     )
 )  # fmt: skip
-def _sgd_task(task, numbers, starts, params, grads, buffers, momentum, nesterov, maximize, first):
+def sgd_task(task, numbers, starts, params, grads, buffers, momentum, nesterov, maximize, first):
     lr, factor, gain, weight_decay = numbers[0], numbers[1], numbers[2], numbers[3]
     for k in range(TOGETHER):
         start, stop = _part(task, starts, k)
