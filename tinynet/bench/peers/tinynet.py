@@ -10,6 +10,7 @@ import numpy as np
 
 import tinynet as tn
 import tinynet.kernels as kernels
+from tinynet.kernels import buffers
 
 from .. import programs
 from ..families import calls
@@ -72,15 +73,16 @@ def workspace(task: dict[str, Any]) -> int:
     import tracemalloc
 
     run, _ = kernel(task)
-    tracemalloc.start()
-    try:
-        run()
-        tracemalloc.reset_peak()
-        before, _ = tracemalloc.get_traced_memory()
-        value = run()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    with buffers.reused(False):  # memory that is lent again would not be seen
+        tracemalloc.start()
+        try:
+            run()
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            value = run()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
     made = sum(np.asarray(array).nbytes for array in as_tuple(value) if array is not None)
     return max(0, peak - before - made)
 
