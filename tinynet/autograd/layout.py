@@ -259,7 +259,7 @@ def kept(array: Any, *inputs: Any) -> Any:
     """An operation's result (N, C, H, W) in the order of inputs that show channels-last, if any."""
     if seen[0] and any(x is not None and shown(x) for x in inputs):
         return as_channels_last(array)
-    if not seen[0] and not array.flags.c_contiguous:
+    if not array.flags.c_contiguous:
         seen[0] = True
     return array
 

@@ -98,7 +98,7 @@ def wrap_as(array: Any, *operands: Any) -> Any:
 
 def laid(result: Any, *operands: Any) -> Any:
     """The result of an elementwise function, in the order in memory that the operands give it."""
-    if layout.seen[0]:
+    if seen[0]:
         tensors = [x for x in operands if isinstance(x, TensorBase)]
         layout.follow(result, tensors, elementwise=True)
     return result
