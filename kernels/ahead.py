@@ -44,7 +44,7 @@ def request(names: Iterable[str], dtype: np.dtype, cache: Path) -> None:
     Without names the helper is started: it takes a second.
     """
     lines = "".join(f"{name} {dtype.name}\n" for name in names)
-    if not enabled or _cores() < 2:
+    if not enabled or cores() < 2:
         return
     with _lock, suppress(OSError):  # without help everything is compiled here
         helper = _running(cache)
@@ -99,7 +99,7 @@ def _running(cache: Path) -> subprocess.Popen | None:
     return _helper
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

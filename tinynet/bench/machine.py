@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.kernels.ahead import cores
+
 
 def describe() -> dict[str, Any]:
     """CPU, vector width, cores, system."""
@@ -20,7 +22,7 @@ def describe() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "isa": vector_isa(),
         "float32 lanes": {"AVX-512": 16, "AVX2": 8, "NEON": 4}.get(vector_isa()),
-        "cores": _cores(),
+        "cores": cores(),
         "memory": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -36,12 +38,6 @@ def load() -> float | None:
     with contextlib.suppress(OSError, AttributeError):
         return round(os.getloadavg()[0], 2)
     return None
-
-
-def _cores() -> int:
-    with contextlib.suppress(AttributeError):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cpu_name() -> str:
